@@ -1,0 +1,292 @@
+"""Keys: what makes a record's words and a person's fields readable, and unreadable for ever.
+
+One key file holds the installation's two secrets: the **master** key, which wraps every other key, and the **index**
+key of the keyed hashes (equality search, attachment addresses), which stays when the master key is changed. Each record
+and each person has a key of its own, kept in the database only in wrapped form. Destroying that wrapped key erases the
+words; nothing here caches an unwrapped key, so a destroyed one is gone at once.
+
+Every ciphertext is AES-256-GCM and begins with a version byte. A wrapped key also names its master key, so that several
+master keys can live side by side while keys are wrapped again. The associated data binds a ciphertext to the place it
+belongs to (record and entry, person and column): moved elsewhere it does not open.
+
+Limits. Nonces are 96 random bits, so one key may seal at most 2**32 texts (NIST SP 800-38D, 8.3): the master key wraps
+no more than 4 billion keys, and a record or a person is far below. Whoever holds the key file and the database reads
+everything; a backup of the database keeps the wrapped keys of its day.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import stat
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gongzhi.home import home
+
+KEY_BYTES = 32
+WRAPPED_BYTES = 65  # version 1, master key id 4, nonce 12, key 32, tag 16
+
+_VERSION = b"\x01"
+_NONCE = 12
+_TAG = 16
+_ID = 4
+
+Words = Mapping[str, Mapping[str, object]]
+
+
+class KeysError(Exception):
+    """The base of what can go wrong with keys and ciphertexts."""
+
+
+class KeyFileError(KeysError):
+    """The key file is missing where it was promised, damaged, or readable by others. The sentence names the way out."""
+
+
+class KeyDestroyed(KeysError):
+    """The key of a record or person is gone; its words can never be read again."""
+
+
+class UnknownMasterKey(KeysError):
+    """A key was wrapped by a master key that the key file does not hold."""
+
+
+class Tampered(KeysError):
+    """A ciphertext does not open: it was changed, moved from another place, or belongs to another key."""
+
+
+@dataclass(frozen=True, repr=False)
+class KeyRing:
+    """The secrets of one key file: master keys by their id, the id in use, and the index key."""
+
+    masters: Mapping[bytes, AESGCM]
+    current: bytes
+    index: bytes
+
+
+# --- the key file ---------------------------------------------------------------------------------------------------
+
+_HEADER = """\
+# Key file of this gongzhi installation. Without it no personal data and no history can be read, by anyone, ever.
+# Keep a copy apart from the database's backups. The first "master" line is the one in use.
+"""
+
+
+def key_file() -> Path:
+    """Return the key file's path: ``GONGZHI_MASTER_KEY_FILE``, else ``keys/master`` in GONGZHI_HOME."""
+    named = os.environ.get("GONGZHI_MASTER_KEY_FILE")
+    return Path(named).absolute() if named else home() / "keys" / "master"
+
+
+def keyring() -> KeyRing:
+    """Return the installation's keys, made on first use. Raises KeyFileError."""
+    return _load(key_file())
+
+
+def forget_keyring() -> None:
+    """Read the key file again at the next use: for tests, and after the file was changed."""
+    _load.cache_clear()
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path) -> KeyRing:
+    if not path.exists():
+        if os.environ.get("GONGZHI_MASTER_KEY_FILE"):  # a file someone named is never invented: that would hide a typo
+            raise KeyFileError(f"密钥文件 {path} 不存在。请检查 GONGZHI_MASTER_KEY_FILE, 或放回原来的密钥文件。")
+        _make(path)
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read(64_000)
+    except OSError as error:
+        raise KeyFileError(f"读不到密钥文件 {path}: {error.strerror}。") from error
+    if not stat.S_ISREG(mode):
+        raise KeyFileError(f"{path} 不是普通文件, 不能作为密钥文件。")
+    if mode & 0o077:
+        raise KeyFileError(f"密钥文件 {path} 可以被其他用户读取, 已拒绝使用。请运行: chmod 600 '{path}'")
+    return _parse(path, content)
+
+
+def _parse(path: Path, content: bytes) -> KeyRing:
+    masters: list[bytes] = []
+    index: list[bytes] = []
+    try:
+        for line in content.decode("ascii").splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            name, text = line.split()
+            key = base64.b64decode(text, validate=True)
+            if len(key) != KEY_BYTES:
+                raise ValueError("a key has 32 bytes")
+            {"master": masters, "index": index}[name].append(key)
+        if not masters or len(index) != 1:
+            raise ValueError("one index key and at least one master key are needed")
+    except (ValueError, KeyError) as error:
+        raise KeyFileError(
+            f"密钥文件 {path} 已损坏。请从备份中恢复它; 不要删除或新建, 否则旧数据再也读不出。"
+        ) from error
+    return KeyRing({_key_id(key): AESGCM(key) for key in masters}, _key_id(masters[0]), index[0])
+
+
+def _key_id(master: bytes) -> bytes:
+    return hashlib.sha256(b"gongzhi master key id\0" + master).digest()[:_ID]
+
+
+def _make(path: Path) -> None:
+    """Write a fresh key file whole and durable under its name, or leave the one that another process made first."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lines = [f"{name} {base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n" for name in ("master", "index")]
+    draft = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(_HEADER + "".join(lines))
+            file.flush()
+            os.fsync(file.fileno())  # a key that is lost in a power cut takes all that it sealed with it
+        try:
+            os.link(draft, path)  # never replaces: the first process wins, the others read what it wrote
+        except FileExistsError:
+            return
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+# --- keys of records and persons ------------------------------------------------------------------------------------
+
+
+def new_key() -> bytes:
+    """Return a fresh 32-byte key for one record or one person."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def wrap(key: bytes) -> bytes:
+    """Return a key in the form the database keeps: 65 bytes, readable only with the master key."""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a key has {KEY_BYTES} bytes, this one has {len(key)}")
+    ring = keyring()
+    head = _VERSION + ring.current
+    nonce = os.urandom(_NONCE)
+    return head + nonce + ring.masters[ring.current].encrypt(nonce, key, b"key" + head)
+
+
+def unwrap(wrapped: bytes | memoryview | None) -> bytes:
+    """Return the key. Raises KeyDestroyed where none is left, UnknownMasterKey, Tampered."""
+    if not wrapped:
+        raise KeyDestroyed("密钥已销毁, 内容不可恢复。")
+    data = bytes(wrapped)
+    head = data[: 1 + _ID]
+    if len(data) != WRAPPED_BYTES or head[:1] != _VERSION:
+        raise Tampered("封装的密钥格式不对, 可能被改动过。")
+    master = keyring().masters.get(head[1:])
+    if master is None:
+        raise UnknownMasterKey(
+            f"密钥文件里没有编号 {head[1:].hex()} 的主密钥, 无法解开。请放回写入这些数据时的密钥文件。"
+        )
+    try:
+        return master.decrypt(data[1 + _ID : 1 + _ID + _NONCE], data[1 + _ID + _NONCE :], b"key" + head)
+    except InvalidTag:
+        raise Tampered("封装的密钥解不开, 可能被改动过。") from None
+
+
+# --- what is sealed with them ---------------------------------------------------------------------------------------
+
+
+def seal_words(record_key: bytes, record_id: UUID, entry: UUID | int, words: Words) -> bytes:
+    """Return the encrypted words of one entry.
+
+    ``words`` are plain JSON values by field name (old and new text, and the salt of each digest as a hexadecimal
+    string); ``entry`` is the entry's id or its number within the record. The same pair is needed to open them.
+    """
+    return _seal(record_key, orjson.dumps(words), _words_place(record_id, entry))
+
+
+def open_words(
+    record_key: bytes, record_id: UUID, entry: UUID | int, sealed: bytes | memoryview
+) -> dict[str, dict[str, object]]:
+    """Return the words of one entry. Raises Tampered."""
+    result: dict[str, dict[str, object]] = orjson.loads(_open(record_key, sealed, _words_place(record_id, entry)))
+    return result
+
+
+def seal_field(person_key: bytes, party_id: UUID, column: str, text: str) -> bytes:
+    """Return one encrypted field of a person."""
+    return _seal(person_key, text.encode(), b"field\0" + party_id.bytes + column.encode())
+
+
+def open_field(person_key: bytes, party_id: UUID, column: str, sealed: bytes | memoryview) -> str:
+    """Return the text of a person's field. Raises Tampered."""
+    return _open(person_key, sealed, b"field\0" + party_id.bytes + column.encode()).decode()
+
+
+def _words_place(record_id: UUID, entry: UUID | int) -> bytes:
+    if isinstance(entry, UUID):
+        return b"words\0" + record_id.bytes + b"i" + entry.bytes
+    return b"words\0" + record_id.bytes + b"n" + entry.to_bytes(8)
+
+
+def _seal(key: bytes, content: bytes, place: bytes) -> bytes:
+    nonce = os.urandom(_NONCE)
+    return _VERSION + nonce + AESGCM(key).encrypt(nonce, content, place)
+
+
+def _open(key: bytes, sealed: bytes | memoryview, place: bytes) -> bytes:
+    data = bytes(sealed)
+    if len(data) < 1 + _NONCE + _TAG or data[:1] != _VERSION:
+        raise Tampered("密文格式不对, 可能被改动过。")
+    try:
+        return AESGCM(key).decrypt(data[1 : 1 + _NONCE], data[1 + _NONCE :], place)
+    except InvalidTag:
+        raise Tampered("密文解不开: 内容被改动、被挪用, 或密钥不符。") from None
+
+
+# --- keyed hashes ---------------------------------------------------------------------------------------------------
+
+
+def keyed_hash(purpose: str, content: str | bytes) -> bytes:
+    """Return the 32-byte keyed hash by which equal values are found without reading them.
+
+    Text is brought to its usual form first (``normal``), so that the same phone written in two ways is found; bytes are
+    taken as they are. Hashes of different purposes cannot be compared with each other.
+    """
+    data = normal(purpose, content).encode() if isinstance(content, str) else content
+    return hmac.digest(keyring().index, purpose.encode() + b"\0" + data, "sha256")
+
+
+def normal(purpose: str, text: str) -> str:
+    """Return the usual form of a text: no spaces, full-width characters as ordinary ones, one case; phones by digits.
+
+    >>> normal("phone", "+86 138-0517-1234"), normal("phone", "+86 517 8366 1234")
+    ('13805171234', '051783661234')
+    """
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKC", text) if not c.isspace() and unicodedata.category(c) != "Cf"
+    )
+    return _phone(plain) if purpose == "phone" else plain.casefold()
+
+
+def _phone(plain: str) -> str:
+    digits = re.sub(r"[-().·‐-―−]", "", plain).casefold()
+    digits = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
+    country = re.match(r"(?:\+|00)86", digits)
+    if country:
+        digits = digits[country.end() :]
+        mobile_or_service = re.match(r"1[3-9]\d{9}$|[48]00\d{7}$|0", digits)
+        if not mobile_or_service and re.match(r"\d{9,}", digits):  # abroad an area code is written without its 0
+            digits = "0" + digits
+    elif re.match(r"861[3-9]\d{9}$", digits):
+        digits = digits[2:]
+    return digits
