@@ -90,7 +90,7 @@ def key_file() -> Path:
 
 def keyring() -> KeyRing:
     """Return the installation's keys, made on first use. Raises KeyFileError."""
-    return _load(key_file())
+    return _load(os.environ.get("GONGZHI_MASTER_KEY_FILE"), os.environ.get("GONGZHI_HOME"))
 
 
 def forget_keyring() -> None:
@@ -99,9 +99,10 @@ def forget_keyring() -> None:
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path) -> KeyRing:
+def _load(named: str | None, _home: str | None) -> KeyRing:
+    path = key_file()  # what is remembered hangs on the two variables: making a path costs more than wrapping a key
     if not path.exists():
-        if os.environ.get("GONGZHI_MASTER_KEY_FILE"):  # a file someone named is never invented: that would hide a typo
+        if named:  # a file someone named is never invented: that would hide a typo
             raise KeyFileError(f"密钥文件 {path} 不存在。请检查 GONGZHI_MASTER_KEY_FILE, 或放回原来的密钥文件。")
         _make(path)
     try:
@@ -266,15 +267,16 @@ def keyed_hash(purpose: str, content: str | bytes) -> bytes:
     return hmac.digest(keyring().index, purpose.encode() + b"\0" + data, "sha256")
 
 
+_INVISIBLE = re.compile(r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+
+
 def normal(purpose: str, text: str) -> str:
     """Return the usual form of a text: no spaces, full-width characters as ordinary ones, one case; phones by digits.
 
     >>> normal("phone", "+86 138-0517-1234"), normal("phone", "+86 517 8366 1234")
     ('13805171234', '051783661234')
     """
-    plain = "".join(
-        c for c in unicodedata.normalize("NFKC", text) if not c.isspace() and unicodedata.category(c) != "Cf"
-    )
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return _phone(plain) if purpose == "phone" else plain.casefold()
 
 
