@@ -206,7 +206,7 @@ def in_every_mode():
                 yield pytest.param(target.getvalue(), id=f"{form}-{mode}-{width}")
 
 
-@pytest.mark.parametrize("content", in_every_mode())
+@pytest.mark.parametrize("content", list(in_every_mode()))
 def test_every_colour_mode(content):
     assert admit("a", content).content
 
