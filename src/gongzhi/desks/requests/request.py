@@ -1,0 +1,190 @@
+"""The service ``request``: its facts, stages and actions."""
+
+from typing import Any
+
+from gongzhi.kernel.fields import Code, Line, Text, Whole
+from gongzhi.kernel.forms import Form, Person
+from gongzhi.kernel.procedure import CITY, NEW, SAME, Action, Clock, Effect, Gives, Guard, Procedure, Stage, workdays
+from gongzhi.kernel.roles import CENTRE, CLOCK, GRID, HANDLER, LOADER, MANAGER, OPERATOR, PORTAL
+from gongzhi.kernel.service import Record, Service, years
+
+FILED = Stage("filed", "待派单", icon="inbox")
+ASSIGNED = Stage("assigned", "待签收", icon="send")
+WORKING = Stage("working", "办理中", icon="progress")
+COORDINATING = Stage("coordinating", "待协调", icon="users-group")
+ANSWERED = Stage("answered", "已答复", icon="message-check")
+CLOSED = Stage("closed", "已办结", open=False, icon="circle-check")
+INVALID = Stage("invalid", "不予受理", open=False, icon="circle-off")
+MERGED = Stage("merged", "已并案", open=False, icon="git-merge")
+
+NATURES = {"help": "求助", "complaint": "投诉", "advice": "建议", "question": "咨询", "report": "举报"}
+CHANNELS = {"portal": "网上", "call": "来电", "grid": "网格", "import": "导入", "visit": "来访"}
+STARS = {"5": "非常满意", "4": "满意", "3": "一般", "2": "不满意", "1": "非常不满意"}
+
+
+class File(Form):
+    """What happened and where; who asks may stay unnamed."""
+
+    writes = ("detail", "title", "nature", "category", "place", "address", "point", "channel")
+    required = ("detail",)
+    labels = {"title": "标题(可不填,由内容生成)"}
+    asker: Any = Person("诉求人")
+
+
+class Assign(Form):
+    """Which agency owes the answer, and as what kind of matter."""
+
+    writes = ("agency", "category", "place")
+    required = ("agency", "category")
+    note: Any = Line("派单说明", blank=True, max_length=300)
+
+
+class Reason(Form):
+    """Why, in words the other side will read."""
+
+    reason: Any = Text("理由", max_length=1000)
+
+
+class HandOn(Form):
+    """Which agency it belongs to, and why."""
+
+    writes = ("agency",)
+    required = ("agency",)
+    reason: Any = Text("转办理由", max_length=1000)
+
+
+class AskTime(Form):
+    """How many more working days, and why."""
+
+    writes = ("asked_days",)
+    required = ("asked_days",)
+    reason: Any = Text("延期理由", max_length=1000)
+
+
+class Answer(Form):
+    """What was done; the person who asked reads this."""
+
+    writes = ("answer",)
+    required = ("answer",)
+
+
+class Rate(Form):
+    """How the person who asked finds the answer."""
+
+    writes = ("rating",)
+    required = ("rating",)
+    comment: Any = Text("想说的话", blank=True, max_length=1000)
+
+
+class Merge(Form):
+    """The record in which this matter is already being handled."""
+
+    other: Any = Line("并入编号", max_length=40, help_text="填写已在办理的那条诉求的编号。")
+    reason: Any = Line("说明", blank=True)
+
+
+class Request(Record):
+    """诉求: a trouble, question or proposal that someone brings to the city.
+
+    It keeps its number through every agency it passes. ``refusals`` counts how often it was sent back since it was last
+    assigned by the centre; ``asked_days`` is an extension asked for and not yet decided, in working days.
+    """
+
+    detail: Any = Text("诉求内容", search=True, help_text="发生了什么、什么时候、希望怎样解决。")
+    nature: Any = Code("性质", codes=NATURES, blank=True)
+    category: Any = Code("类别", source="category", blank=True)
+    address: Any = Line("详细地址", blank=True, max_length=200, search=True)
+    channel: Any = Code("来源", codes=CHANNELS, blank=True)
+    answer: Any = Text("答复", blank=True, max_length=8000)
+    rating: Any = Code("评价", codes=STARS, blank=True)
+    refusals: Any = Whole("被退回次数", default=0, blank=True)
+    asked_days: Any = Whole("申请延期(工作日)", default=0, most=60, blank=True)
+    reopened: Any = Whole("要求重办次数", default=0, blank=True)
+
+    service = Service(
+        code="request",
+        desk="requests",
+        title="诉求",
+        number="SQ{year}{serial:06}",
+        retention=years(10),
+        about="居民和单位反映的问题、求助、咨询和建议。",
+        title_from="detail",
+        lists=("category", "nature"),
+        filters=("category", "nature", "channel", "rating"),
+        purposes=(
+            ("contact", "联系诉求人了解情况"),
+            ("visit", "约定上门或现场查看"),
+            ("reply", "告知办理结果"),
+            ("verify", "核实身份或重复诉求"),
+        ),
+        public=("detail", "category", "address", "answer", "rating"),
+    )
+    procedure = Procedure(
+        (
+            Action("file", NEW, FILED, (PORTAL, OPERATOR, GRID, LOADER), "登记诉求", File, gives=Gives.DISPATCH, files=True),
+            Action(
+                "assign", (FILED,), ASSIGNED, (OPERATOR,), "派单", Assign,
+                within=workdays(1), source=CITY, gives=Gives.CHOSEN,
+                hint="派给应当答复的单位,对方须在 2 个工作日内签收。",
+            ),
+            Action(
+                "coordinate", (COORDINATING,), ASSIGNED, (CENTRE,), "指定承办单位", Assign,
+                within=workdays(2), source=CITY, gives=Gives.CHOSEN, clears=("refusals",),
+                hint="两次被退回的诉求由县区中心指定承办单位。",
+            ),
+            Action(
+                "accept", (ASSIGNED,), WORKING, (HANDLER,), "签收", within=workdays(2), source=CITY,
+                hint="签收后须在 5 个工作日内答复。",
+            ),
+            Action(
+                "answer", (WORKING,), ANSWERED, (HANDLER,), "答复", Answer, within=workdays(5), source=CITY, files=True,
+                clears=("asked_days",), hint="诉求人会看到答复和附件,并作评价。",
+            ),
+            Action(
+                "refuse", (ASSIGNED,), FILED, (HANDLER,), "退回", Reason, guard=Guard("refusals", "<", 1),
+                gives=Gives.DISPATCH, counts=("refusals",), danger=True, hint="退回受理员重新派单。",
+            ),
+            Action(
+                "refuse_again", (ASSIGNED,), COORDINATING, (HANDLER,), "再次退回", Reason, guard=Guard("refusals", ">=", 1),
+                gives=Gives.CENTRE, counts=("refusals",), danger=True, hint="这是第二次退回,将转县区中心协调。",
+            ),
+            Action(
+                "hand_on", (WORKING,), ASSIGNED, (HANDLER,), "转办", HandOn, gives=Gives.CHOSEN,
+                clears=("asked_days",), hint="转给真正负责的单位,对方重新签收。",
+            ),
+            Action(
+                "ask_time", (WORKING,), SAME, (HANDLER,), "申请延期", AskTime, guard=Guard("asked_days", "=", 0),
+                hint="由督办员决定;同意之前期限不变。",
+            ),
+            Action(
+                "grant_time", (WORKING,), SAME, (MANAGER, CENTRE), "同意延期", guard=Guard("asked_days", ">=", 1),
+                clock=Clock.EXTEND, clears=("asked_days",),
+            ),
+            Action(
+                "deny_time", (WORKING,), SAME, (MANAGER, CENTRE), "不同意延期", Reason, guard=Guard("asked_days", ">=", 1),
+                clears=("asked_days",),
+            ),
+            Action(
+                "pause", (WORKING,), SAME, (HANDLER,), "暂停计时", Reason, clock=Clock.PAUSE,
+                hint="需要诉求人补充材料或等待鉴定时,期限停止计算。",
+            ),
+            Action("resume", (WORKING,), SAME, (HANDLER, MANAGER), "恢复计时", clock=Clock.RESUME),
+            Action("rate", (ANSWERED,), CLOSED, (PORTAL,), "评价", Rate, resident=True),
+            Action(
+                "reopen", (ANSWERED, CLOSED), WORKING, (PORTAL, OPERATOR, MANAGER), "要求重办", Reason, resident=True,
+                counts=("reopened",), hint="答复没有解决问题时,由原单位重新办理。",
+            ),
+            Action("close", (ANSWERED,), CLOSED, (CLOCK, OPERATOR), "办结", within=workdays(7), source=CITY),
+            Action(
+                "merge", (FILED, ASSIGNED, WORKING), MERGED, (OPERATOR,), "并案", Merge, effect=Effect.LINK,
+                hint="同一件事已有诉求在办时,并入那一条。",
+            ),
+            Action("decline", (FILED,), INVALID, (OPERATOR,), "不予受理", Reason, danger=True),
+        )
+    )
+
+    class Meta:
+        """One row beside each record of the service."""
+
+        db_table = "request"
+        verbose_name = "诉求"

@@ -1,0 +1,28 @@
+"""Where an installation keeps its state: ``GONGZHI_HOME``, by default ``./var``."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def home() -> Path:
+    """Return the folder of all state; it may not exist yet."""
+    return Path(os.environ.get("GONGZHI_HOME") or "var").absolute()
+
+
+def secret(name: str) -> str:
+    """Return the installation's secret of this name, made on first use (mode 0600) and the same for every process."""
+    folder = home() / "keys"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / name
+    if not path.exists():
+        fresh = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        try:
+            os.link(fresh, path)  # the first process wins, the others read what it wrote
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text()

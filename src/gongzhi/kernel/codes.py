@@ -1,0 +1,15 @@
+"""Code lists that belong to the city: categories of matters and the like, read from the city pack."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from django.conf import settings
+
+from gongzhi.kernel.pack import load_pack
+
+
+@cache
+def titles(source: str) -> Mapping[str, str]:
+    """Return title by code of the city's list ``source``; KeyError names a list that the pack does not have."""
+    lists = {"category": {row.code: row.title for row in load_pack(settings.CITY).taxonomy}}
+    return lists[source]

@@ -1,0 +1,155 @@
+"""What an action asks for. One declaration makes the page's form, the API's schema and the check inside ``act()``.
+
+``writes`` names columns: of the service, or of the record itself (``title``, ``place``, ``agency``, ``point``). A class
+attribute that is a fact stands in the entry alone. A ``Person`` becomes a party of the record.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+
+from gongzhi.kernel.fields import Fact
+
+if TYPE_CHECKING:
+    from gongzhi.kernel.service import Service
+
+PERSON_FIELDS: Mapping[str, str] = {"name": "姓名", "phone": "电话", "address": "住址"}
+_PHONE = RegexValidator(r"^\+?[0-9][0-9 \-]{4,19}$", "请填写电话号码,只含数字,例如 0517-12345678。")
+
+
+class PlaceField(forms.IntegerField):
+    """The id of a place."""
+
+    kind = "place"
+
+
+class AgencyField(forms.IntegerField):
+    """The id of an agency."""
+
+    kind = "agency"
+
+
+class PointField(forms.Field):
+    """A position, (longitude, latitude) in degrees of WGS-84; also accepted as the text ``lon,lat``."""
+
+    kind = "point"
+
+    def to_python(self, value: Any) -> tuple[float, float] | None:
+        """Return the pair, or None where nothing was given."""
+        if value in self.empty_values:
+            return None
+        try:
+            parts = value.split(",") if isinstance(value, str) else list(value)
+            lon, lat = (float(part) for part in parts)
+        except (TypeError, ValueError) as error:
+            raise ValidationError("位置应为“经度,纬度”,例如 119.02,33.60。") from error
+        if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+            raise ValidationError("位置超出了经纬度的范围。")
+        return round(lon, 6), round(lat, 6)
+
+
+class Person:
+    """A person or organisation named in the form: fields ``<role>_name``, ``<role>_phone`` …, kept as a Party."""
+
+    def __init__(self, label: str, *, fields: tuple[str, ...] = ("name", "phone"), required: bool = False) -> None:
+        self.label, self.fields, self.required = label, fields, required
+
+    def formfields(self, role: str) -> Iterator[tuple[str, forms.Field]]:
+        """Yield one form field for each personal field."""
+        for name in self.fields:
+            yield (
+                f"{role}_{name}",
+                forms.CharField(
+                    label=f"{self.label}{PERSON_FIELDS[name]}",
+                    required=self.required,
+                    max_length=120,
+                    validators=[_PHONE] if name == "phone" else [],
+                ),
+            )
+
+
+class Form:
+    """Base of every action's form; an action without a form uses this class itself, which asks for nothing."""
+
+    writes: ClassVar[tuple[str, ...]] = ()
+    required: ClassVar[tuple[str, ...]] = ()
+    """Columns that this form insists on although the service may leave them empty."""
+    labels: ClassVar[Mapping[str, str]] = {}
+    """Labels of the record's own columns where the general ones would be unclear."""
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> dict[str, str]:
+        """Return what is wrong between fields, by field name; an empty mapping when all is well."""
+        return {}
+
+
+class BoundForm:
+    """A form as one service's action uses it: its fields in order, and where each value goes."""
+
+    def __init__(self, service: "Service", form: type[Form]) -> None:
+        self.form = form
+        self.columns: dict[str, Fact] = {}
+        self.extras: dict[str, Fact] = {}
+        self.persons: dict[str, Person] = {}
+        self.own: tuple[str, ...] = tuple(name for name in form.writes if name in OWN_FIELDS)
+        for name in form.writes:
+            if name not in OWN_FIELDS:
+                self.columns[name] = service.fact(name)
+        for base in reversed(form.__mro__):
+            for name, value in vars(base).items():
+                if isinstance(value, Fact):
+                    value.name = name
+                    self.extras[name] = value
+                elif isinstance(value, Person):
+                    self.persons[name] = value
+
+    @cached_property
+    def fields(self) -> dict[str, forms.Field]:
+        """The Django form fields by name: the record's own and the service's first, then persons, then extras."""
+        made: dict[str, forms.Field] = {}
+        for name in self.form.writes:
+            must = name in self.form.required
+            if name in OWN_FIELDS:
+                made[name] = OWN_FIELDS[name](must)
+                made[name].label = self.form.labels.get(name, made[name].label)
+            else:
+                fact: Any = self.columns[name]
+                made[name] = fact.formfield(**({"required": True} if must else {}))
+        for role, person in self.persons.items():
+            made.update(person.formfields(role))
+        for name, extra in self.extras.items():
+            column: Any = extra
+            made[name] = column.formfield()
+            made[name].label = column.verbose_name
+        return made
+
+    def clean(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+        """Return (values, errors): every field checked, then the form as a whole. Unknown names are errors."""
+        values: dict[str, Any] = {}
+        errors: dict[str, list[str]] = {}
+        for name, field in self.fields.items():
+            try:
+                values[name] = field.clean(raw.get(name))
+            except ValidationError as error:
+                errors[name] = list(error.messages)
+        for name in raw.keys() - self.fields.keys():
+            errors[name] = ["这一项不属于此表单。"]
+        if not errors:
+            errors = {name: [text] for name, text in self.form.check(values).items()}
+        return values, errors
+
+    def form_class(self) -> type[forms.Form]:
+        """Return a Django form of the same fields, for pages."""
+        return type(self.form.__name__, (forms.Form,), dict(self.fields))
+
+
+OWN_FIELDS: Mapping[str, Any] = {
+    "title": lambda must: forms.CharField(label="标题", max_length=120, required=must),
+    "place": lambda must: PlaceField(label="所属地点", required=must),
+    "agency": lambda must: AgencyField(label="责任单位", required=must),
+    "point": lambda must: PointField(label="位置", required=must),
+}

@@ -1,0 +1,41 @@
+"""Roles 角色: what a post is for, and how far it sees.
+
+Rights come from posts (account + agency + role + place), nothing else. A role's scope says which records its posts see;
+the rule itself stands once, in ``sql/rights.sql``.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """How far a role sees."""
+
+    AREA = "area"  # every record whose place lies in the post's place, and those its agency owes
+    AGENCY = "agency"  # the records its agency owes
+    NONE = "none"  # nothing by itself; acts for residents who prove a record with its follow-up code
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A kind of post. ``code`` stands in the database, ``title`` is what people read."""
+
+    code: str
+    title: str
+    scope: Scope
+
+
+OPERATOR = Role("operator", "受理员", Scope.AREA)
+HANDLER = Role("handler", "承办人", Scope.AGENCY)
+CENTRE = Role("centre", "县区中心", Scope.AREA)
+MANAGER = Role("manager", "督办员", Scope.AREA)
+ADMIN = Role("admin", "管理员", Scope.AREA)
+GRID = Role("grid", "网格员", Scope.AREA)
+PORTAL = Role("portal", "网上门户", Scope.NONE)
+CLOCK = Role("clock", "时钟", Scope.AREA)
+LOADER = Role("loader", "历史导入", Scope.AREA)
+
+ROLES: dict[str, Role] = {
+    role.code: role for role in (OPERATOR, HANDLER, CENTRE, MANAGER, ADMIN, GRID, PORTAL, CLOCK, LOADER)
+}
+STAFF: tuple[Role, ...] = (OPERATOR, HANDLER, CENTRE, MANAGER, ADMIN, GRID)

@@ -1,0 +1,148 @@
+-- What act() and its readers need beside the generated functions.
+
+-- The append-only log stays append-only for every role, also under session_replication_role = replica.
+CREATE OR REPLACE FUNCTION kernel.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'entries and disclosures are append-only' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+DROP TRIGGER IF EXISTS entry_append_only ON public.entry;
+CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public.entry
+    FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
+ALTER TABLE public.entry ENABLE ALWAYS TRIGGER entry_append_only;
+DROP TRIGGER IF EXISTS disclosure_append_only ON public.disclosure;
+CREATE TRIGGER disclosure_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public.disclosure
+    FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
+ALTER TABLE public.disclosure ENABLE ALWAYS TRIGGER disclosure_append_only;
+
+-- What an action must know before it is written: the record as it stands and its wrapped key, if it is seen.
+CREATE FUNCTION kernel.look(p_post bigint, p_record uuid, p_follow bytea)
+RETURNS TABLE (service text, stage text, version int, place bigint, place_path text, agency bigint,
+               stage_at timestamptz, due_at timestamptz, paused_at timestamptz, wrapped bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.service, r.stage, r.version, r.place_id, r.place_path, r.agency_id, r.stage_at, r.due_at, r.paused_at,
+           k.wrapped
+    FROM kernel.reach(p_post) a, public.register r JOIN public.record_key k ON k.record_id = r.id
+    WHERE r.id = p_record
+      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own,
+                         CASE WHEN r.follow = p_follow THEN r.id END)
+$$;
+
+-- Search: the word test is not leakproof, so under row policies its index would not be used; here the rule is repeated.
+CREATE FUNCTION kernel.find(p_post bigint, p_words text[], p_limit int)
+RETURNS TABLE (record uuid, opened_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.id, r.opened_at
+    FROM kernel.reach(p_post) a, public.register_words w JOIN public.register r ON r.id = w.record_id
+    WHERE w.words @@ (SELECT string_agg(quote_literal(t), ' & ')::tsquery FROM unnest(p_words) t)
+      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+    ORDER BY r.opened_at DESC LIMIT p_limit
+$$;
+
+-- Records that share words with a text, the most shared first: for duplicates. Only what the post sees.
+CREATE FUNCTION kernel.alike(p_post bigint, p_words text[], p_least int, p_limit int)
+RETURNS TABLE (record uuid, shared text[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.id, s.shared
+    FROM kernel.reach(p_post) a, public.register_words w
+    JOIN public.register r ON r.id = w.record_id AND r.closed_at IS NULL,
+    LATERAL (SELECT array_agg(t) AS shared FROM unnest(p_words) t WHERE w.words @@ quote_literal(t)::tsquery) s
+    WHERE w.words @@ (SELECT string_agg(quote_literal(t), ' | ')::tsquery FROM unnest(p_words) t)
+      AND cardinality(s.shared) >= p_least
+      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+    ORDER BY cardinality(s.shared) DESC, r.opened_at DESC LIMIT p_limit
+$$;
+
+-- First step of a disclosure: write down who looks, at what, for which purpose. Answers false where it may not be.
+CREATE FUNCTION kernel.ask(p_post bigint, p_party uuid, p_disclosure uuid, p_entry uuid, p_at timestamptz,
+                           p_purpose text, p_fields text, p_body text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a record;
+    r record;
+BEGIN
+    SELECT * INTO a FROM kernel.reach(p_post);
+    IF NOT FOUND OR a.role NOT IN ({disclosing_roles}) THEN RETURN false; END IF;
+    UPDATE public.register g
+       SET entries = g.entries + 1, head = sha256(g.head || convert_to(p_body, 'UTF8'))
+      FROM public.party p
+     WHERE p.id = p_party AND g.id = p.record_id
+       AND kernel.allowed(g.place_path, g.agency_id, g.id, a.low, a.high, a.own, NULL)
+    RETURNING g.id, g.stage, new.version, new.entries, new.head INTO r;
+    IF NOT FOUND THEN RETURN false; END IF;
+    INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
+                              version, alg, body, hash)
+    VALUES (p_entry, r.id, r.entries, p_at, p_post, a.account, a.agency, 'disclose', r.stage, r.stage, r.version,
+            'sha256', p_body, r.head);
+    INSERT INTO public.disclosure (id, party_id, record_id, post_id, account_id, agency_id, purpose, fields, at)
+    VALUES (p_disclosure, p_party, r.id, p_post, a.account, a.agency, p_purpose, p_fields, p_at);
+    RETURN true;
+END $$;
+
+-- Second step: the ciphertext, only once the transaction that wrote the disclosure has committed, only to the post that
+-- asked, within ten minutes. In one transaction a rollback would keep the name and lose the log.
+CREATE FUNCTION kernel.take(p_post bigint, p_disclosure uuid)
+RETURNS TABLE (party uuid, key bytea, name bytea, phone bytea, address bytea)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.id, p.key,
+           CASE WHEN 'name' = ANY (string_to_array(d.fields, ' ')) THEN p.name END,
+           CASE WHEN 'phone' = ANY (string_to_array(d.fields, ' ')) THEN p.phone END,
+           CASE WHEN 'address' = ANY (string_to_array(d.fields, ' ')) THEN p.address END
+    FROM public.disclosure d JOIN public.party p ON p.id = d.party_id
+    JOIN public.register r ON r.id = d.record_id
+    CROSS JOIN kernel.reach(p_post) a
+    WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes'
+      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+      AND pg_xact_status(d.xid::text::xid8) = 'committed'
+$$;
+
+-- Sign-in reads an account's hash through here alone.
+CREATE FUNCTION kernel.credentials(p_login text) RETURNS TABLE (account bigint, password text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT id, password FROM public.account WHERE login = p_login AND active
+$$;
+
+-- The worker's own doors: read the outbox, tell agencies, move on. Only the clock's post passes.
+CREATE FUNCTION kernel.outbox(p_reader text, p_limit int)
+RETURNS TABLE (xid bigint, id uuid, record uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.xid, e.id, e.record_id FROM public.entry e
+    WHERE (e.xid, e.id) > (coalesce((SELECT o.xid FROM public.outbox_position o WHERE o.reader = p_reader), 0),
+                           coalesce((SELECT o.entry FROM public.outbox_position o WHERE o.reader = p_reader),
+                                    '00000000-0000-0000-0000-000000000000'))
+      AND e.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    ORDER BY e.xid, e.id LIMIT p_limit
+$$;
+
+CREATE FUNCTION kernel.tell(p_post bigint, p_notices jsonb, p_reader text, p_xid bigint, p_entry uuid) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    told int;
+BEGIN
+    IF (SELECT role FROM kernel.reach(p_post)) IS DISTINCT FROM 'clock' THEN
+        RAISE EXCEPTION 'only the clock tells' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    INSERT INTO public.notice (record_id, agency_id, kind, text, at, once)
+    SELECT n.record, n.agency, n.kind, n.text, n.at, n.once
+    FROM jsonb_to_recordset(p_notices) AS n(record uuid, agency bigint, kind text, text text, at timestamptz, once text)
+    ON CONFLICT (once) DO NOTHING;
+    GET DIAGNOSTICS told = ROW_COUNT;
+    IF p_reader <> '' THEN
+        INSERT INTO public.outbox_position AS o (reader, xid, entry) VALUES (p_reader, p_xid, p_entry)
+        ON CONFLICT (reader) DO UPDATE SET xid = excluded.xid, entry = excluded.entry
+        WHERE (o.xid, o.entry) < (excluded.xid, excluded.entry);
+    END IF;
+    IF told > 0 THEN
+        PERFORM pg_notify('gongzhi', (SELECT string_agg(DISTINCT n.agency::text, ' ')
+            FROM jsonb_to_recordset(p_notices) AS n(agency bigint)));
+    END IF;
+    RETURN told;
+END $$;
+
+CREATE FUNCTION kernel.read_notices(p_post bigint, p_notices bigint[]) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO public.notice_read (notice_id, account_id)
+    SELECT n.id, a.account FROM kernel.reach(p_post) a JOIN public.notice n ON n.agency_id = a.agency
+    WHERE n.id = ANY (p_notices)
+    ON CONFLICT DO NOTHING
+$$;

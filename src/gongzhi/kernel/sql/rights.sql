@@ -1,0 +1,55 @@
+-- Who sees what. One rule, one place: the row policies, the generated functions and the search all call kernel.allowed().
+
+-- A record is seen if, and only if,
+--   its place lies in the post's area, or
+--   the post's agency owes it, or
+--   it is the record whose follow-up code was proven.
+CREATE FUNCTION kernel.allowed(
+    p_path text, p_agency bigint, p_record uuid, p_low text, p_high text, p_own bigint, p_proven uuid
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (p_path >= p_low AND p_path < p_high) OR p_agency = p_own OR p_record = p_proven
+$$;
+
+-- The same rule with the settings of the transaction. A sub-select around current_setting() would hide its value from
+-- the planner and cost seconds on a large register. Unset means: nothing is seen.
+CREATE FUNCTION kernel.sees(p_path text, p_agency bigint, p_record uuid)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT (p_path >= current_setting('gz.low', true) AND p_path < current_setting('gz.high', true))
+        OR p_agency = nullif(current_setting('gz.agency', true), '')::bigint
+        OR p_record = nullif(current_setting('gz.follow', true), '')::uuid
+$$;
+
+-- What a post reaches; no row where the post or its account has ended. `own` is null where the agency gives no right.
+CREATE FUNCTION kernel.reach(p_post bigint)
+RETURNS TABLE (account bigint, agency bigint, role text, low text, high text, own bigint, place bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT p.account_id, p.agency_id, p.role::text,
+           CASE WHEN p.role IN ({area_roles}) THEN l.path::text END,
+           CASE WHEN p.role IN ({area_roles}) THEN l.path || '~' END,
+           CASE WHEN p.role IN ({sighted_roles}) THEN p.agency_id END,
+           p.place_id
+    FROM public.post p
+    JOIN public.place l ON l.id = p.place_id
+    JOIN public.account a ON a.id = p.account_id AND a.active
+    WHERE p.id = p_post AND (p.until IS NULL OR p.until > current_date)
+$$;
+
+-- Begin to read as this post: the settings end with the transaction.
+CREATE FUNCTION kernel.enter(p_post bigint)
+RETURNS TABLE (account bigint, agency bigint, role text, low text, high text, own bigint, place bigint)
+LANGUAGE sql VOLATILE AS $$
+    SELECT r.account, r.agency, r.role, r.low, r.high, r.own, r.place
+    FROM kernel.reach(p_post) r,
+         LATERAL (SELECT set_config('gz.post', p_post::text, true), set_config('gz.account', r.account::text, true),
+                         set_config('gz.agency', coalesce(r.own::text, ''), true),
+                         set_config('gz.low', coalesce(r.low, ''), true),
+                         set_config('gz.high', coalesce(r.high, ''), true),
+                         set_config('gz.follow', '', true)) s
+$$;
+
+-- Begin to read as the person who holds a record's follow-up code; answers the record's id, or nothing.
+CREATE FUNCTION kernel.enter_follow(p_number text, p_follow bytea) RETURNS uuid
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT set_config('gz.follow', r.id::text, true)::uuid
+    FROM public.register r WHERE r.number = p_number AND r.follow = p_follow
+$$;

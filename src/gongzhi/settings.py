@@ -1,0 +1,43 @@
+"""Django settings. Everything that differs between installations comes from the environment or from GONGZHI_HOME.
+
+``DATABASE_URL`` names the application's role, ``DATABASE_OWNER_URL`` the owner's. The command line sets both to the
+embedded server when they are missing; a process that needs no database (``gongzhi services``) runs without them.
+"""
+
+import os
+from pathlib import Path
+
+from gongzhi.home import home, secret
+from gongzhi.postgres.urls import connection_settings
+
+HOME: Path = home()
+SECRET_KEY = secret("django")
+DEBUG = False
+ALLOWED_HOSTS = os.environ.get("GONGZHI_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "ninja",
+    "procrastinate.contrib.django",
+    "gongzhi.kernel",
+    "gongzhi.intake",
+    "gongzhi.desks.requests",
+    "gongzhi.web",
+]
+
+_OPTIONS = {"server_side_binding": True, "prepare_threshold": 3}
+DATABASES = {
+    "default": connection_settings(os.environ.get("DATABASE_URL", ""), options=_OPTIONS),
+    "owner": connection_settings(os.environ.get("DATABASE_OWNER_URL", ""), options={}),
+}
+DATABASE_ROUTERS: list[str] = []
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CITY = os.environ.get("GONGZHI_CITY", "huaian")
+LANGUAGE_CODE = "zh-hans"
+TIME_ZONE = "Asia/Shanghai"
+USE_TZ = True
+USE_I18N = True
