@@ -40,9 +40,9 @@ class Text(Fact, models.TextField):
 
     words = True
 
-    def __init__(self, label: Any = None, *, search: bool = False, max_length: int = 4000, **options: Any) -> None:
+    def __init__(self, verbose_name: Any = None, *, search: bool = False, max_length: int = 4000, **options: Any) -> None:
         self.search = search
-        super().__init__(label, max_length=max_length, **options)
+        super().__init__(verbose_name, max_length=max_length, **options)
 
     def formfield(self, **options: Any) -> Any:
         """Return a text area that refuses what is too long."""
@@ -54,17 +54,17 @@ class Line(Fact, models.CharField):
 
     words = True
 
-    def __init__(self, label: Any = None, *, search: bool = False, max_length: int = 120, **options: Any) -> None:
+    def __init__(self, verbose_name: Any = None, *, search: bool = False, max_length: int = 120, **options: Any) -> None:
         self.search = search
-        super().__init__(label, max_length=max_length, **options)
+        super().__init__(verbose_name, max_length=max_length, **options)
 
 
 class Whole(Fact, models.IntegerField):
     """A whole number between ``least`` and ``most``, both included."""
 
-    def __init__(self, label: Any = None, *, least: int = 0, most: int = 2**31 - 1, **options: Any) -> None:
+    def __init__(self, verbose_name: Any = None, *, least: int = 0, most: int = 2**31 - 1, **options: Any) -> None:
         self.least, self.most = least, most
-        super().__init__(label, **options)
+        super().__init__(verbose_name, **options)
 
     def deconstruct(self) -> Any:
         """Keep the bounds in migrations, because a CHECK is made of them."""
@@ -82,11 +82,11 @@ class Code(Fact, models.CharField):
     listed = True
 
     def __init__(
-        self, label: Any = None, *, codes: Mapping[str, str] | None = None, source: str = "", **options: Any
+        self, verbose_name: Any = None, *, codes: Mapping[str, str] | None = None, source: str = "", **options: Any
     ) -> None:
         self.codes, self.source = dict(codes or {}), source
         options.setdefault("max_length", 40)
-        super().__init__(label, **options)
+        super().__init__(verbose_name, **options)
 
     def titles(self) -> Mapping[str, str]:
         """Return title by code, in the order of the list."""

@@ -154,6 +154,7 @@ class Request(Record):
             ),
             Action(
                 "ask_time", (WORKING,), SAME, (HANDLER,), "申请延期", AskTime, guard=Guard("asked_days", "=", 0),
+                tells=Gives.DISPATCH,
                 hint="由督办员决定;同意之前期限不变。",
             ),
             Action(

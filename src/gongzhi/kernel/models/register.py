@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 
@@ -25,16 +24,16 @@ class Register(models.Model):
 
     id = models.UUIDField(primary_key=True)
     service_code = models.CharField(max_length=40, db_column="service")
-    number = models.CharField(max_length=40, unique=True)
+    number = models.CharField(max_length=40)
     title = models.CharField(max_length=120)
     stage_code = models.CharField(max_length=40, db_column="stage")
-    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
-    place = models.ForeignKey(Place, models.PROTECT, related_name="+")
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+", db_index=False)
+    place = models.ForeignKey(Place, models.PROTECT, related_name="+", db_index=False)
     place_path = models.CharField(max_length=20, db_collation="C")
     lon = models.FloatField(null=True)
     lat = models.FloatField(null=True)
     channel = models.CharField(max_length=20)
-    filed_by = models.ForeignKey(Post, models.PROTECT, related_name="+")
+    filed_by = models.ForeignKey(Post, models.PROTECT, related_name="+", db_index=False)
     opened_at = models.DateTimeField()
     stage_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True)
@@ -52,6 +51,7 @@ class Register(models.Model):
         """Partial indexes serve the open records that queues and boards ask for."""
 
         db_table = "register"
+        constraints = [models.UniqueConstraint(fields=["number"], name="register_number")]
         indexes = [
             models.Index(fields=["place_path", "due_at"], name="register_open_place", condition=Q(closed_at=None)),
             models.Index(fields=["agency", "due_at"], name="register_open_agency", condition=Q(closed_at=None)),
@@ -81,11 +81,19 @@ class Register(models.Model):
         return self.service.model._default_manager.get(pk=self.pk)
 
 
+class WordsField(models.Field):  # type: ignore[type-arg]
+    """A tsvector. (Django's own needs django.contrib.postgres, which asks every new connection for types unused here.)"""
+
+    def db_type(self, connection: Any) -> str:
+        """Return PostgreSQL's type."""
+        return "tsvector"
+
+
 class RegisterWords(models.Model):
     """The words by which a record is found; read through ``kernel.find`` alone."""
 
     record = models.OneToOneField(Register, models.PROTECT, primary_key=True, related_name="+")
-    words = SearchVectorField()
+    words = WordsField()
 
     class Meta:
         """Kept apart from the register, so that a change of stage does not touch the word index."""

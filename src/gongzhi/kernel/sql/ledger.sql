@@ -1,20 +1,5 @@
 -- What act() and its readers need beside the generated functions.
 
--- The append-only log stays append-only for every role, also under session_replication_role = replica.
-CREATE OR REPLACE FUNCTION kernel.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'entries and disclosures are append-only' USING ERRCODE = 'insufficient_privilege';
-END $$;
-
-DROP TRIGGER IF EXISTS entry_append_only ON public.entry;
-CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public.entry
-    FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
-ALTER TABLE public.entry ENABLE ALWAYS TRIGGER entry_append_only;
-DROP TRIGGER IF EXISTS disclosure_append_only ON public.disclosure;
-CREATE TRIGGER disclosure_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public.disclosure
-    FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
-ALTER TABLE public.disclosure ENABLE ALWAYS TRIGGER disclosure_append_only;
-
 -- What an action must know before it is written: the record as it stands and its wrapped key, if it is seen.
 CREATE FUNCTION kernel.look(p_post bigint, p_record uuid, p_follow bytea)
 RETURNS TABLE (service text, stage text, version int, place bigint, place_path text, agency bigint,
@@ -100,6 +85,33 @@ $$;
 CREATE FUNCTION kernel.credentials(p_login text) RETURNS TABLE (account bigint, password text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT id, password FROM public.account WHERE login = p_login AND active
+$$;
+
+-- The posts of an account, before any of them acts.
+CREATE FUNCTION kernel.posts_of(p_account bigint)
+RETURNS TABLE (post bigint, account bigint, agency bigint, role text, low text, high text, own bigint, place bigint,
+               name text, agency_title text, place_name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.id, r.account, r.agency, r.role, r.low, r.high, r.own, r.place, c.name::text, g.short::text, l.name::text
+    FROM public.post p CROSS JOIN kernel.reach(p.id) r
+    JOIN public.account c ON c.id = r.account JOIN public.agency g ON g.id = r.agency
+    JOIN public.place l ON l.id = r.place
+    WHERE p.account_id = p_account ORDER BY p.id
+$$;
+
+CREATE FUNCTION kernel.post(p_post bigint)
+RETURNS TABLE (post bigint, account bigint, agency bigint, role text, low text, high text, own bigint, place bigint,
+               name text, agency_title text, place_name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.post, p.account, p.agency, p.role, p.low, p.high, p.own, p.place, p.name, p.agency_title, p.place_name
+    FROM public.post t CROSS JOIN kernel.posts_of(t.account_id) p WHERE t.id = p_post AND p.post = p_post
+$$;
+
+-- A part of the system that acts: the portal, the clock, the loader.
+CREATE FUNCTION kernel.system_post(p_login text) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.id FROM public.post p JOIN public.account a ON a.id = p.account_id
+    WHERE a.login = p_login AND p.role = p_login
 $$;
 
 -- The worker's own doors: read the outbox, tell agencies, move on. Only the clock's post passes.

@@ -37,7 +37,7 @@ $$;
 -- Begin to read as this post: the settings end with the transaction.
 CREATE FUNCTION kernel.enter(p_post bigint)
 RETURNS TABLE (account bigint, agency bigint, role text, low text, high text, own bigint, place bigint)
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.account, r.agency, r.role, r.low, r.high, r.own, r.place
     FROM kernel.reach(p_post) r,
          LATERAL (SELECT set_config('gz.post', p_post::text, true), set_config('gz.account', r.account::text, true),

@@ -1,0 +1,152 @@
+"""Who is acting. Rights come from posts; a transaction reads as exactly one actor, or sees nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.db import connection, transaction
+
+from gongzhi.kernel.keys import keyed_hash
+from gongzhi.kernel.models import Register
+from gongzhi.kernel.roles import CLOCK, LOADER, PORTAL, ROLES
+
+
+class NoPost(Exception):
+    """The post has ended, its account is closed, or there is none."""
+
+
+class ContextError(RuntimeError):
+    """Code tried to read as two actors in one transaction: a fault of the code, not of the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A post that acts: ids of post, account, agency and place, and how far it sees.
+
+    ``low`` and ``high`` bound the paths of its area (both empty where the role sees by agency or not at all); ``own`` is
+    the agency that gives it rights, None where the role has none.
+    """
+
+    post: int
+    account: int
+    agency: int
+    role: str
+    low: str
+    high: str
+    own: int | None
+    place: int
+    name: str
+    agency_title: str
+    place_name: str
+
+    @property
+    def role_title(self) -> str:
+        """The role in words."""
+        return ROLES[self.role].title
+
+
+_COLUMNS = "post, account, agency, role, coalesce(low, ''), coalesce(high, ''), own, place, name, agency_title, place_name"
+_current: ContextVar[Actor | str | None] = ContextVar("gongzhi_actor", default=None)
+
+
+def actor_of(post: int) -> Actor:
+    """Return the actor of this post. Raises NoPost."""
+    rows = _rows(f"SELECT {_COLUMNS} FROM kernel.post(%s)", post)
+    if not rows:
+        raise NoPost("这个岗位已经停用,请重新登录或更换岗位。")
+    return Actor(*rows[0])
+
+
+def actors_of(account: int) -> list[Actor]:
+    """Return what an account may act as: one actor for each of its posts of today, the oldest first."""
+    return [Actor(*row) for row in _rows(f"SELECT {_COLUMNS} FROM kernel.posts_of(%s)", account)]
+
+
+def portal_actor() -> Actor:
+    """Return the portal: it acts for residents."""
+    return _system(PORTAL.code, _where())
+
+
+def clock_actor() -> Actor:
+    """Return the clock: it reminds, escalates and closes."""
+    return _system(CLOCK.code, _where())
+
+
+def loader_actor() -> Actor:
+    """Return the loader: it may write acts of the past."""
+    return _system(LOADER.code, _where())
+
+
+def _where() -> tuple[Any, ...]:
+    """Return which database this is: a remembered actor belongs to one."""
+    settings = connection.settings_dict
+    return settings["HOST"], settings["PORT"], settings["NAME"]
+
+
+@lru_cache(maxsize=32)
+def _system(login: str, _database: tuple[Any, ...]) -> Actor:
+    post = _rows("SELECT kernel.system_post(%s)", login)[0][0]
+    if post is None:
+        raise NoPost("数据库里还没有载入城市资料,请先运行 gongzhi init。")
+    return actor_of(post)
+
+
+def _rows(sql: str, argument: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [argument])
+        rows: list[Any] = cursor.fetchall()
+    return rows
+
+
+@contextmanager
+def acting(actor: Actor) -> Iterator[Actor]:
+    """Read as this actor: one transaction, whose row rights end with it. Raises NoPost; nested use is for the same actor.
+
+    A query set that is read after the block returns nothing.
+    """
+    held = _current.get()
+    if held is not None:
+        if held != actor:
+            raise ContextError("one transaction reads as one actor")
+        yield actor
+        return
+    token = _current.set(actor)
+    try:
+        with transaction.atomic():
+            if not _rows("SELECT post FROM (SELECT 1 AS post FROM kernel.enter(%s)) s", actor.post):
+                raise NoPost("这个岗位已经停用,请重新登录或更换岗位。")
+            yield actor
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def following(number: str, code: str) -> Iterator[Register | None]:
+    """Read as the person who holds a record's follow-up code: one record and what hangs from it, or None."""
+    if _current.get() is not None:
+        raise ContextError("one transaction reads as one actor")
+    token = _current.set(f"follow {number}")
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT kernel.enter_follow(%s, %s)", [number.strip().upper(), follow_hash(code)])
+                row = cursor.fetchone()
+            yield Register.objects.select_related("agency", "place").get(pk=row[0]) if row and row[0] else None
+    finally:
+        _current.reset(token)
+
+
+def follow_code(record_bytes: bytes) -> str:
+    """Return the follow-up code of a record: 12 characters that are easy to read aloud (60 bits of a keyed hash)."""
+    number = int.from_bytes(keyed_hash("follow", record_bytes)[:8])
+    letters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+    made = "".join(letters[number >> shift & 31] for shift in range(0, 60, 5))
+    return f"{made[:4]}-{made[4:8]}-{made[8:]}"
+
+
+def follow_hash(code: str) -> bytes:
+    """Return what the database keeps of a follow-up code, however it was typed."""
+    return keyed_hash("follow code", "".join(letter for letter in code.upper() if letter.isalnum()))

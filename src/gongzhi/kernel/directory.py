@@ -1,0 +1,259 @@
+"""Changes of places, agencies, accounts and posts: acts of an administrator, written down in the directory's own chain.
+
+Each function raises Absent where the post may not do it, and Invalid for what does not fit.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+import psycopg
+from django.db import connection
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from gongzhi.kernel.act import execute
+from gongzhi.kernel.atlas import atlas, forget
+from gongzhi.kernel.canonical import canonical
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.models import Agency, Place
+from gongzhi.kernel.models.places import LEVELS
+from gongzhi.kernel.places import child_path
+from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.kernel.roles import ADMIN, CENTRE, GRID, HANDLER, MANAGER, OPERATOR
+from gongzhi.kernel.signin import hash_password
+
+KINDS = {"agency": "职能单位", "dispatch": "受理中心", "centre": "县区中心"}
+GIVEN = (OPERATOR, HANDLER, CENTRE, MANAGER, ADMIN, GRID)
+"""The roles that an administrator can give; those of the system's own parts cannot be given."""
+
+
+def rename_place(actor: Actor, place: int, name: str, code: str, since: date) -> None:
+    """Give a place a new name and statistics code from ``since`` on; the old ones stay with their dates."""
+    _text("name", name, 60)
+    _text("code", code, 20)
+    _change(
+        actor, "rename_place", "bigint, text, text, date", [place, name, code, since],
+        {"place": place, "name": name, "code": code, "since": since.isoformat()},
+    )  # fmt: skip
+
+
+def move_place(actor: Actor, place: int, parent: int) -> None:
+    """Put a place with everything below it under another parent of the same level; its records follow."""
+    here, above = _place("place", place), _place("parent", parent)
+    if LEVELS_ABOVE.get(here.level) != above.level:
+        raise Invalid({"parent": [f"{LEVELS[here.level]}只能归到{LEVELS[LEVELS_ABOVE[here.level]]}之下。"]})
+    path = _free_path(above)
+    _change(
+        actor, "move_place", "bigint, bigint, text", [place, parent, path],
+        {"place": place, "parent": parent},
+    )  # fmt: skip
+
+
+def merge_places(actor: Actor, place: int, into: int, on: date) -> None:
+    """End a place on a day and give its records, posts and names to another; what lies below must be moved first."""
+    here, other = _place("place", place), _place("into", into)
+    if here.pk == other.pk or here.level != other.level:
+        raise Invalid({"into": ["只能并入同一级的另一个地点。"]})
+    if Place.objects.filter(parent=here, ended_on=None).exists():
+        raise Invalid({"place": ["它下面还有地点,请先把它们移到别处。"]})
+    _change(
+        actor, "end_place", "bigint, bigint, date", [place, into, on],
+        {"place": place, "into": into, "on": on.isoformat()},
+    )  # fmt: skip
+
+
+def split_place(actor: Actor, place: int, name: str, code: str, since: date) -> int:
+    """Make a new place beside ``place``, under the same parent; return its id. What belongs to it is then moved there."""
+    here = _place("place", place)
+    if here.parent is None:
+        raise Invalid({"place": ["全市不能拆分。"]})
+    return add_place(actor, here.parent_id or 0, name, code, since)
+
+
+def add_place(actor: Actor, parent: int, name: str, code: str, since: date) -> int:
+    """Make a new place under ``parent``, one level below it; return its id."""
+    _text("name", name, 60)
+    _text("code", code, 20)
+    above = _place("parent", parent)
+    level = next((low for low, high in LEVELS_ABOVE.items() if high == above.level), None)
+    if level is None:
+        raise Invalid({"parent": ["网格之下不再分级。"]})
+    return int(
+        _change(
+            actor, "add_place", "bigint, text, text, text, text, date",
+            [parent, _free_path(above), level, name, code, since],
+            {"parent": parent, "name": name, "code": code, "since": since.isoformat(), "level": level},
+        )  # fmt: skip
+    )
+
+
+def add_agency(actor: Actor, code: str, title: str, short: str, kind: str, place: int) -> int:
+    """Make an agency with its seat at ``place``; return its id."""
+    return _put_agency(actor, None, code, title, short, kind, place, None)
+
+
+def change_agency(
+    actor: Actor, agency: int, title: str, short: str, kind: str, place: int, ended_on: date | None = None
+) -> None:
+    """Change an agency, or end it on a day."""
+    held = Agency.objects.filter(pk=agency).first()
+    if held is None:
+        raise Absent
+    _put_agency(actor, agency, held.code, title, short, kind, place, ended_on)
+
+
+def _put_agency(
+    actor: Actor, agency: int | None, code: str, title: str, short: str, kind: str, place: int, ended_on: date | None
+) -> int:
+    _text("code", code, 40)
+    _text("title", title, 80)
+    _text("short", short, 20)
+    if kind not in KINDS:
+        raise Invalid({"kind": ["请选择单位类别。"]})
+    _place("place", place)
+    return int(
+        _change(
+            actor, "put_agency", "bigint, text, text, text, text, bigint, date",
+            [agency, code, title, short, kind, place, ended_on],
+            {"agency": agency, "code": code, "title": title, "kind": kind, "place": place,
+             "ended": ended_on.isoformat() if ended_on else None},
+        )  # fmt: skip
+    )
+
+
+def add_account(actor: Actor, login: str, name: str, password: str) -> int:
+    """Make an account; return its id. It can sign in once it has a post."""
+    login = login.strip().casefold()
+    if not re.fullmatch(r"[a-z0-9一-鿿][a-z0-9一-鿿._-]{1,59}", login):
+        raise Invalid({"login": ["登录名应为 2 到 60 个字母、数字或汉字。"]})
+    _text("name", name, 60)
+    return int(
+        _change(
+            actor, "put_account", "bigint, text, text, boolean, text",
+            [None, login, name, None, _password(password)], {"login": login},
+        )  # fmt: skip
+    )
+
+
+def set_password(actor: Actor, account: int, password: str) -> None:
+    """Give an account a new password: one's own, or as an administrator."""
+    _change(
+        actor, "put_account", "bigint, text, text, boolean, text", [account, None, None, None, _password(password)],
+        {"account": account, "password": True},
+    )  # fmt: skip
+
+
+def close_account(actor: Actor, account: int, *, active: bool = False) -> None:
+    """Close an account, or open it again; it cannot sign in or act while it is closed."""
+    _change(
+        actor, "put_account", "bigint, text, text, boolean, text", [account, None, None, active, None],
+        {"account": account, "active": active},
+    )  # fmt: skip
+
+
+def add_post(
+    actor: Actor, account: int, agency: int, role: str, place: int, since: date | None = None, until: date | None = None
+) -> int:
+    """Give an account a post; return its id."""
+    if role not in {given.code for given in GIVEN}:
+        raise Invalid({"role": ["请选择岗位类别。"]})
+    _place("place", place)
+    if agency not in atlas().agencies:
+        raise Invalid({"agency": ["没有这个单位,或它已经撤销。"]})
+    since = since or timezone.localdate()
+    return int(
+        _change(
+            actor, "put_post", "bigint, bigint, bigint, text, bigint, date, date",
+            [None, account, agency, role, place, since, until],
+            {"account": account, "agency": agency, "role": role, "place": place, "since": since.isoformat(),
+             "until": until.isoformat() if until else None},
+        )  # fmt: skip
+    )
+
+
+def end_post(actor: Actor, post: int, on: date | None = None) -> None:
+    """End a post; its holder acts and sees with it no more from that day on (today, if none is given)."""
+    on = on or timezone.localdate()
+    _change(
+        actor, "put_post", "bigint, bigint, bigint, text, bigint, date, date", [post, None, None, None, None, None, on],
+        {"ended": post, "until": on.isoformat()},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of the directory's history; ``said`` is what was set."""
+
+    at: datetime
+    who: str
+    agency: str
+    title: str
+    said: dict[str, Any]
+
+
+def changes(actor: Actor, limit: int = 100) -> list[Change]:
+    """Return the latest changes, newest first; nothing for who is no administrator."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM kernel.directory_log(%s, %s)", [actor.post, limit])
+        rows = cursor.fetchall()
+    return [Change(at, who, agency, TITLES.get(code, code), orjson.loads(body)["set"]) for at, who, agency, code, body in rows]
+
+
+TITLES = {
+    "rename_place": "更名", "move_place": "划转", "merge_places": "合并", "add_place": "新增地点", "add_agency": "新增单位",
+    "change_agency": "变更单位", "add_account": "新增账号", "change_account": "变更账号", "add_post": "新增岗位",
+    "end_post": "停用岗位",
+}  # fmt: skip
+"""The directory's actions in words."""
+
+LEVELS_ABOVE: dict[str, str] = dict(zip(list(LEVELS)[1:], LEVELS, strict=False))
+"""The level above, by level."""
+
+
+def _change(actor: Actor, function: str, types: str, arguments: list[Any], said: Mapping[str, Any]) -> Any:
+    entry, now = uuid7(), timezone.now()
+    body = canonical(
+        {"v": 1, "id": str(entry), "action": function, "post": actor.post, "at": now.isoformat(timespec="microseconds"),
+         "set": dict(said)}
+    )  # fmt: skip
+    marks = ", ".join(f"%s::{kind.strip()}" for kind in types.split(","))
+    try:
+        answer = execute(
+            f"SELECT kernel.{function}(%s::bigint, %s::uuid, %s::timestamptz, %s::text, {marks})",
+            [actor.post, entry, now, body, *arguments],
+        )[0]
+    except psycopg.errors.UniqueViolation as error:
+        raise Invalid({"code": ["这个代码或登录名已经有了,请换一个。"]}) from error
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise Invalid({"": ["所选的账号、单位或地点已经不存在,请刷新页面。"]}) from error
+    forget()
+    if not answer:
+        raise Absent
+    return answer
+
+
+def _place(name: str, pk: int) -> Place:
+    place = Place.objects.select_related("parent").filter(pk=pk, ended_on=None).first()
+    if place is None:
+        raise Invalid({name: ["没有这个地点,请重新选择。"]})
+    return place
+
+
+def _free_path(above: Place) -> str:
+    return child_path(above.path, set(Place.objects.filter(parent=above).values_list("path", flat=True)))
+
+
+def _text(name: str, text: str, longest: int) -> None:
+    if not text.strip() or len(text) > longest:
+        raise Invalid({name: [f"请填写,不超过 {longest} 个字。"]})
+
+
+def _password(password: str) -> str:
+    try:
+        return hash_password(password)
+    except ValueError as error:
+        raise Invalid({"password": [str(error)]}) from error

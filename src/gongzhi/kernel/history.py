@@ -1,0 +1,113 @@
+"""What happened to a record, newest first, in words."""
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.fields import Fact
+from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
+from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
+from gongzhi.kernel.service import Service
+
+FORGOTTEN = "内容已按保存期限销毁"
+_LOOKED = "查看了个人信息"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One act: who did what, when and why. ``words`` and ``facts`` map labels to what was said and set."""
+
+    at: datetime.datetime
+    recorded_at: datetime.datetime
+    who: str
+    agency: str
+    action: str
+    title: str
+    stage: str
+    words: list[tuple[str, str]] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    files: list[Attachment] = field(default_factory=list)
+    loaded: bool = False
+    """Entered later from another system, by the loader."""
+
+
+def timeline(record: Register, actor: Actor | None) -> list[Line]:
+    """Return the record's acts, newest first; call it inside ``acting()``, or ``following()`` with actor None.
+
+    The person who follows a record sees what happened and the answers, but no name of a clerk, no internal remark.
+    """
+    service = record.service
+    key = _key(record)
+    files: dict[Any, list[Attachment]] = {}
+    for file in Attachment.objects.filter(record=record).order_by("id"):
+        files.setdefault(file.entry_id, []).append(file)
+    looks = {} if actor is None else {d.at: d for d in Disclosure.objects.filter(record=record)}
+    lines = []
+    for entry in Entry.objects.filter(record=record).select_related("account", "agency").order_by("-seq"):
+        line = _line(service, entry, key, files.get(entry.pk, []), actor is None)
+        if entry.action == "disclose":
+            line = _disclosed(service, entry, looks.get(entry.at), actor is None)
+        if line:
+            lines.append(line)
+    return lines
+
+
+def _key(record: Register) -> bytes | None:
+    held = RecordKey.objects.filter(record=record).values_list("wrapped", flat=True).first()
+    try:
+        return unwrap(held)
+    except KeyDestroyed:
+        return None
+
+
+def _line(service: Service, entry: Entry, key: bytes | None, files: list[Attachment], outside: bool) -> Line | None:
+    action = service.procedure.by_code.get(entry.action)
+    if action is None:
+        return None
+    if outside and action.anywhere:
+        return None  # remarks, tasks and reminders are between those who work on it
+    bound = service.form(action)
+    labels: dict[str, Any] = {**bound.columns, **bound.extras}
+    body = orjson.loads(entry.body)
+    spoken = _spoken(entry, key, body["with"])
+    shown = set(service.public) | {"reason", "comment"} if outside else None
+    words = [
+        (_label(service, labels, name), text)
+        for name, text in spoken.items()
+        if name != "title" and (shown is None or name in shown)
+    ]
+    facts = [
+        (_label(service, labels, name), labels[name].display(value))
+        for name, value in body["set"].items()
+        if name in labels and value not in ("", None) and (shown is None or name in shown)
+    ]
+    return Line(
+        entry.at, entry.recorded_at, "" if outside else entry.account.name, entry.agency.title, action.code,
+        action.title, body["to"], words, facts, files, entry.loader_id is not None,
+    )  # fmt: skip
+
+
+def _spoken(entry: Entry, key: bytes | None, heard: Mapping[str, str]) -> dict[str, str]:
+    if not heard:
+        return {}
+    if key is None or entry.sealed is None:
+        return dict.fromkeys(heard, FORGOTTEN)
+    return {name: str(said["new"]) for name, said in open_words(key, entry.record_id, entry.pk, entry.sealed).items()}
+
+
+def _label(service: Service, labels: Mapping[str, Fact], name: str) -> str:
+    fact = labels.get(name) or service.facts.get(name)
+    return str(fact.verbose_name) if fact else name
+
+
+def _disclosed(service: Service, entry: Entry, look: Disclosure | None, outside: bool) -> Line:
+    purposes = dict(service.purposes)
+    facts: Iterable[tuple[str, str]] = [("用途", purposes.get(look.purpose, look.purpose))] if look else []
+    return Line(
+        entry.at, entry.recorded_at, "" if outside else entry.account.name, entry.agency.title, "disclose", _LOOKED,
+        "", [], list(facts), [],
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""Grants and row policies, made of the models: what the application's role may do, and which rows it sees.
+
+Everything of the kernel and of the services is behind the door: the application reads it, the generated functions write
+it. Everything else (sessions, jobs, counters against abuse) the application writes itself, and the documentation says so.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+
+from gongzhi.kernel.models import Account, Party, Rate, RegisterWords, SignInTry
+from gongzhi.kernel.service import Record
+
+_OPEN = (SignInTry, Rate)  # counters, not records
+_APPEND = ("entry", "disclosure")
+_PUBLIC = ("place", "place_name", "agency")  # public knowledge, wanted by the portal before anyone is known
+
+_ON_RECORD = "EXISTS (SELECT FROM public.register r WHERE r.id = {column})"
+_SOMEONE = "coalesce(current_setting('gz.post', true), '') <> '' OR coalesce(current_setting('gz.follow', true), '') <> ''"
+_RULES = {
+    "register": "kernel.sees(place_path, agency_id, id) AND service <> 'directory'",
+    "link": f"{_ON_RECORD.format(column='a_id')} AND {_ON_RECORD.format(column='b_id')}",
+    "account": _SOMEONE,
+    "post": _SOMEONE,
+    "notice": "agency_id = nullif(current_setting('gz.agency', true), '')::bigint",
+    "notice_read": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
+    "outbox_position": "coalesce(current_setting('gz.post', true), '') <> ''",
+    "register_words": "false",
+}
+
+
+def behind_the_door() -> list[Any]:
+    """Return the models whose rows only the kernel's functions write."""
+    return [
+        model
+        for model in apps.get_models()
+        if model not in _OPEN and (model._meta.app_label == "kernel" or issubclass(model, Record))
+    ]
+
+
+def _beside() -> list[Any]:
+    """Return the models that the application writes itself."""
+    closed = set(behind_the_door())
+    return [model for model in apps.get_models() if model not in closed and model._meta.managed]
+
+
+def grants(kernel: str, app: str) -> Iterator[str]:
+    """Yield the statements that give each role what it needs, and take away the rest."""
+    for model in behind_the_door():
+        table = model._meta.db_table
+        rights = "SELECT, INSERT" if table in _APPEND else "SELECT, INSERT, UPDATE"
+        yield f'REVOKE ALL ON public."{table}" FROM "{kernel}", "{app}"'
+        yield f'GRANT {rights} ON public."{table}" TO "{kernel}"'
+        if model is RegisterWords:
+            continue
+        columns = ""
+        if model in (Account, Party):
+            columns = f" ({', '.join(field.column for field in model._meta.local_fields)})"
+        yield f'GRANT SELECT{columns} ON public."{table}" TO "{app}"'
+    yield f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{kernel}"'
+    existing = set(connections["owner"].introspection.table_names())
+    for table in sorted({model._meta.db_table for model in _beside()} | {"django_migrations"}):
+        if table in existing:
+            rights = "SELECT" if table == "django_migrations" else "SELECT, INSERT, UPDATE, DELETE"
+            yield f'GRANT {rights} ON public."{table}" TO "{app}"'
+            yield (
+                f"DO $$ DECLARE s text := pg_get_serial_sequence('public.\"{table}\"', a.attname) FROM pg_attribute a "
+                f"WHERE a.attrelid = 'public.\"{table}\"'::regclass AND a.attname = 'id'; BEGIN "
+                f"IF s IS NOT NULL THEN EXECUTE 'GRANT USAGE ON SEQUENCE ' || s || ' TO \"{app}\"'; END IF; END $$"
+            )
+
+
+def rule(model: Any) -> str | None:
+    """Return the condition under which a row of the model is seen; None for what is public."""
+    table = model._meta.db_table
+    if table in _PUBLIC:
+        return None
+    if table in _RULES:
+        return _RULES[table]
+    return _ON_RECORD.format(column="record_id")
+
+
+def without_policies() -> Iterator[str]:
+    """Yield the statements that drop the row policies, whose functions are about to be made anew (one transaction)."""
+    for model in behind_the_door():
+        for name in ("seen", "kernel"):
+            yield f'DROP POLICY IF EXISTS {name} ON public."{model._meta.db_table}"'
+
+
+def policies(kernel: str) -> Iterator[str]:
+    """Yield the statements that make the row policies anew."""
+    for model in behind_the_door():
+        table, condition = model._meta.db_table, rule(model)
+        if condition is None:
+            continue
+        yield f'ALTER TABLE public."{table}" ENABLE ROW LEVEL SECURITY'
+        yield f'CREATE POLICY seen ON public."{table}" FOR SELECT USING ({condition})'
+        yield f'CREATE POLICY kernel ON public."{table}" TO "{kernel}" USING (true) WITH CHECK (true)'

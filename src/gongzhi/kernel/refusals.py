@@ -1,0 +1,65 @@
+"""Why an act did not happen. ``str()`` of each is one sentence for the person who tried."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from django.utils import timezone
+
+ABSENT = "没有这条记录,或您的岗位不能这样处理它。"
+"""The same sentence whether the record exists or not: a wrong role learns nothing."""
+
+
+class Refused(Exception):
+    """The act did not happen, and nothing of it is left behind."""
+
+
+class Invalid(Refused):
+    """The form is not right; ``errors`` says what, by field name."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        self.errors = {name: list(texts) for name, texts in errors.items()}
+        super().__init__("填写的内容有误:" + ";".join(text for texts in self.errors.values() for text in texts))
+
+
+class Absent(Refused):
+    """There is no such record, or it is not the actor's to act on."""
+
+    def __init__(self) -> None:
+        super().__init__(ABSENT)
+
+
+class Conflict(Refused):
+    """Somebody was first: ``who`` of ``agency`` did ``action_title`` at ``at``; the record stands at ``version``."""
+
+    def __init__(self, *, who: str, agency: str, at: datetime, action_title: str, version: int, stage_title: str) -> None:
+        self.who, self.agency, self.at = who, agency, at
+        self.action_title, self.version, self.stage_title = action_title, version, stage_title
+        when = timezone.localtime(at)
+        super().__init__(
+            f"{agency}的{who}已于 {when:%Y年%-m月%-d日 %H:%M} 做了“{action_title}”,这条记录现在是“{stage_title}”。"
+            "您的操作没有生效,请看过最新情况后再决定。"
+        )
+
+
+class KeyReused(Refused):
+    """The idempotency key belongs to another act."""
+
+    def __init__(self) -> None:
+        super().__init__("这次提交的编号已经用于另一项操作。请刷新页面后重新提交。")
+
+
+class ClockWrong(Refused):
+    """The act's time is too far from the database's clock, and no loader answers for it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        super().__init__(
+            f"服务器的时钟不一致(数据库时间为 {timezone.localtime(now):%Y年%-m月%-d日 %H:%M}),操作没有生效。请通知管理员校准时间。"
+        )
+
+
+class Unreachable(Refused):
+    """The database did not answer; whether an earlier try arrived is settled by trying again with the same key."""
+
+    def __init__(self) -> None:
+        super().__init__("暂时连不上数据库,这次操作没有得到确认。内容没有丢失,请稍后再提交一次。")

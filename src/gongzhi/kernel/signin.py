@@ -1,0 +1,73 @@
+"""Signing in: Argon2id hashes, a lock-out that an attacker cannot turn into a way to learn which names exist."""
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gongzhi.kernel.limits import allow
+from gongzhi.kernel.models import SignInTry
+
+TRIES = 5
+LOCKED_MINUTES = 15
+SHORTEST = 8
+
+_hasher = PasswordHasher()  # RFC 9106, low-memory profile
+_NOBODY = _hasher.hash("nobody has this password")
+
+
+class SignInRefused(Exception):
+    """Not signed in; the sentence is the same for a wrong name and a wrong password."""
+
+
+def hash_password(password: str) -> str:
+    """Return what is kept of a password. Raises ValueError, with a sentence, for one that is too short or too long."""
+    if not SHORTEST <= len(password) <= 200:
+        raise ValueError(f"密码应有 {SHORTEST} 到 200 个字符。")
+    return _hasher.hash(password)
+
+
+def sign_in(login: str, password: str, address: str) -> int:
+    """Return the account's id. ``address`` is where the person comes from (60 tries an hour). Raises SignInRefused."""
+    login = login.strip().casefold()[:60]
+    if not allow(f"signin:{address}", count=60, seconds=3600):
+        raise SignInRefused("从您这里登录的次数太多了,请一小时后再试。")
+    until = SignInTry.objects.filter(login=login).values_list("until", flat=True).first()
+    if until and until > timezone.now():
+        minutes = max(1, round((until - timezone.now()).total_seconds() / 60))
+        raise SignInRefused(f"密码连续输错 {TRIES} 次,这个账号已暂停登录,请 {minutes} 分钟后再试,或请管理员重设密码。")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT account, password FROM kernel.credentials(%s)", [login])
+        account, kept = cursor.fetchone() or (None, "")
+    if not _verify(kept, password) or account is None:
+        _failed(login)
+        raise SignInRefused("账号或密码不对,请检查后重新输入。")
+    SignInTry.objects.filter(login=login).delete()
+    return int(account)
+
+
+def _verify(kept: str, password: str) -> bool:
+    try:
+        return _hasher.verify(kept or _NOBODY, password[:200]) and bool(kept)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _failed(login: str) -> None:
+    """Count; the count of an unknown name is kept too, so that a lock-out tells nothing about who exists."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO sign_in_try AS t (login, count, since) VALUES (%s, 1, now())
+            ON CONFLICT (login) DO UPDATE
+               SET count = CASE WHEN t.since < now() - interval '1 hour' OR t.until < now() THEN 1 ELSE t.count + 1 END,
+                   since = CASE WHEN t.since < now() - interval '1 hour' OR t.until < now() THEN now() ELSE t.since END,
+                   until = CASE WHEN t.until < now() THEN NULL ELSE t.until END
+            """,
+            [login],
+        )
+        cursor.execute(
+            "UPDATE sign_in_try SET until = now() + make_interval(mins => %s) WHERE login = %s AND count >= %s AND until IS NULL",
+            [LOCKED_MINUTES, login, TRIES],
+        )
