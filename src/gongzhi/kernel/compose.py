@@ -109,6 +109,8 @@ def compose(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> D
 
 def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> None:
     action = draft.action
+    if all(role.code != draft.actor.role for role in action.by):
+        raise Absent  # before the form is looked at: what is wrong with it must not tell that the record exists
     draft.values, errors = draft.bound.clean(form)
     if files and not action.files:
         errors["files"] = ["这项操作不能带附件。"]
