@@ -224,7 +224,8 @@ def _deadline(draft: Draft) -> None:
         if action.clock is Clock.RESUME:
             due = workdays.shift(draft.found.due_at, draft.found.paused_at or at, at)
         elif action.clock is Clock.EXTEND:
-            due = workdays.due(draft.found.due_at, _asked(draft))
+            days = _asked(draft)
+            due = workdays.due(draft.found.due_at, days) if days else draft.found.due_at  # none asked: the guard refuses
     draft.arguments.update(due=due, amber=workdays.amber(at, due) if due and source else None, source=source)
 
 

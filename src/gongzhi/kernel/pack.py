@@ -1,0 +1,208 @@
+"""The city pack: divisions, agencies, sample people, kinds of matters. Tables that a clerk can edit; no database here.
+
+A pack is a folder of ``gongzhi.cities``, or any folder whose path stands in ``GONGZHI_CITY``.
+"""
+
+import csv
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, cached_property
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TypeVar
+
+_LEVELS = ("city", "county", "township", "village", "grid")
+_KINDS = ("agency", "dispatch", "centre")
+T = TypeVar("T")
+
+
+class PackError(Exception):
+    """The pack is not usable; the sentence names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameRow:
+    """A name and code that a place bore between two days; None where the day is unknown or has not come."""
+
+    name: str
+    code: str
+    since: date | None
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """A place. ``names`` holds today's name last. Degrees of WGS-84."""
+
+    code: str
+    parent: str | None
+    level: str
+    name: str
+    lon: float | None
+    lat: float | None
+    names: tuple[NameRow, ...]
+    ended_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyRow:
+    """An agency with its seat."""
+
+    code: str
+    title: str
+    short: str
+    kind: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostRow:
+    """A post of a sample account."""
+
+    agency: str
+    role: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """A sample account with its posts, the first one being the one it signs in with."""
+
+    login: str
+    name: str
+    posts: tuple[PostRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRow:
+    """A kind of matter: the agency that owes the answer, and the words by which a text is recognised."""
+
+    code: str
+    title: str
+    parent: str | None
+    agency: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A whole city."""
+
+    code: str
+    title: str
+    portal: str
+    centre: tuple[float, float]
+    places: tuple[PlaceRow, ...]
+    agencies: tuple[AgencyRow, ...]
+    accounts: tuple[AccountRow, ...]
+    taxonomy: tuple[CategoryRow, ...]
+
+    @cached_property
+    def categories(self) -> dict[str, CategoryRow]:
+        """The kinds of matters by code."""
+        return {row.code: row for row in self.taxonomy}
+
+
+@cache
+def load_pack(city: str) -> Pack:
+    """Return the pack of this name, or in this folder. Raises PackError."""
+    named = Path(city)
+    folder: Traversable = named if named.is_absolute() else resources.files("gongzhi.cities") / city
+    if not (folder / "city.toml").is_file():
+        raise PackError(f"没有城市“{city}”的资料包:{folder} 里缺少 city.toml。")
+    try:
+        about = tomllib.loads((folder / "city.toml").read_text(encoding="utf-8"))
+        title, portal = str(about["title"]), str(about["portal"])
+        lon, lat = (float(number) for number in about["centre"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise PackError(f"city.toml 需要 title、portal 和 centre = [经度, 纬度]:{error}") from error
+    former: dict[str, list[NameRow]] = {}
+    for code, row in _rows(folder / "names.csv", lambda row: (row["place"], _name(row))):
+        former.setdefault(code, []).append(row)
+    places = tuple(_rows(folder / "places.csv", lambda row: _place(row, former)))
+    agencies = tuple(_rows(folder / "agencies.csv", _agency))
+    accounts: dict[str, AccountRow] = {}
+    for row in _rows(folder / "accounts.csv", _account):
+        posts = accounts[row.login].posts if row.login in accounts else ()
+        accounts[row.login] = AccountRow(row.login, row.name, posts + row.posts)
+    taxonomy = tuple(_rows(folder / "taxonomy.csv", _category))
+    pack = Pack(city, title, portal, (lon, lat), places, agencies, tuple(accounts.values()), taxonomy)
+    _check(pack)
+    return pack
+
+
+def _rows(path: Traversable, make: Callable[[dict[str, str]], T]) -> Iterator[T]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackError(f"读不了 {path.name}:文件应是 UTF-8 编码的 CSV({error})。") from error
+    for number, row in enumerate(csv.DictReader(text.splitlines()), start=2):
+        try:
+            yield make({name: (value or "").strip() for name, value in row.items() if name})
+        except (KeyError, ValueError, TypeError) as error:
+            raise PackError(f"{path.name} 第 {number} 行有误:{error}") from error
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _name(row: dict[str, str]) -> NameRow:
+    return NameRow(row["name"], row["code"], _day(row["since"]), _day(row["until"]))
+
+
+def _place(row: dict[str, str], former: dict[str, list[NameRow]]) -> PlaceRow:
+    if row["level"] not in _LEVELS:
+        raise ValueError(f"level {row['level']!r}")
+    past = former.get(row["code"], [])
+    since = max((name.until for name in past if name.until), default=None)
+    names = (*past, NameRow(row["name"], row["code"], since, None))
+    lon, lat = (float(row[name]) if row[name] else None for name in ("lon", "lat"))
+    return PlaceRow(row["code"], row["parent"] or None, row["level"], row["name"], lon, lat, names)
+
+
+def _agency(row: dict[str, str]) -> AgencyRow:
+    if row["kind"] not in _KINDS:
+        raise ValueError(f"kind {row['kind']!r}")
+    return AgencyRow(row["code"], row["title"], row["short"], row["kind"], row["place"])
+
+
+def _account(row: dict[str, str]) -> AccountRow:
+    return AccountRow(row["login"], row["name"], (PostRow(row["agency"], row["role"], row["place"]),))
+
+
+def _category(row: dict[str, str]) -> CategoryRow:
+    return CategoryRow(row["code"], row["title"], row["parent"] or None, row["agency"], tuple(row["words"].split()))
+
+
+def _check(pack: Pack) -> None:
+    """Hold that everything that is named exists once. Raises PackError."""
+    places = {row.code: row for row in pack.places}
+    agencies = {row.code for row in pack.agencies}
+    faults: list[str] = []
+    if len(places) != len(pack.places):
+        faults.append("places.csv 里有重复的 code")
+    if len(agencies) != len(pack.agencies):
+        faults.append("agencies.csv 里有重复的 code")
+    if [row.level for row in pack.places].count("city") != 1:
+        faults.append("places.csv 里应当恰好有一个 city")
+    if not any(row.kind == "dispatch" for row in pack.agencies):
+        faults.append("agencies.csv 里缺少 kind 为 dispatch 的受理单位")
+    for row in pack.places:
+        above = places.get(row.parent or "")
+        if row.level != "city" and (above is None or _LEVELS.index(above.level) != _LEVELS.index(row.level) - 1):
+            faults.append(f"places.csv:{row.name}({row.code})的上级不对")
+    faults += [f"agencies.csv:{row.title} 的地点 {row.place} 不存在" for row in pack.agencies if row.place not in places]
+    for account in pack.accounts:
+        for post in account.posts:
+            if post.agency not in agencies or post.place not in places:
+                faults.append(f"accounts.csv:{account.login} 的单位或地点不存在")
+    codes = {row.code for row in pack.taxonomy}
+    for kind in pack.taxonomy:
+        if kind.agency not in agencies or (kind.parent and kind.parent not in codes):
+            faults.append(f"taxonomy.csv:{kind.title} 的单位或上级类别不存在")
+    if faults:
+        raise PackError(";".join(faults[:5]) + ("。" if len(faults) <= 5 else f";等 {len(faults)} 处。"))
