@@ -94,6 +94,11 @@ def _system(login: str, _database: tuple[Any, ...]) -> Actor:
     return actor_of(post)
 
 
+def forget_system() -> None:
+    """Ask again who the system's parts are: for tests, where one process meets many databases."""
+    _system.cache_clear()
+
+
 def _rows(sql: str, argument: Any) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, [argument])

@@ -1,0 +1,37 @@
+"""The three roles and the database of an installation, made by a superuser once; what a real server's master does by hand.
+
+``<name>_owner`` owns the database and migrates. ``<name>_kernel`` cannot log in and owns the functions of the one door.
+``<name>_app`` logs in and goes through it. None is a superuser, none bypasses row security.
+"""
+
+import psycopg
+from psycopg import sql
+
+from gongzhi.postgres.urls import parse, url
+
+_LOCK = 0x676F6E67726F6C65  # roles belong to the whole server: one process at a time makes them
+
+
+def prepare(admin_url: str, name: str) -> tuple[str, str]:
+    """Make the roles and the database ``name`` where they are missing; return (application's, owner's) address."""
+    owner, kernel, app = (sql.Identifier(f"{name}_{role}") for role in ("owner", "kernel", "app"))
+    database = sql.Identifier(name)
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        held = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
+        for role, kind in (("owner", "LOGIN"), ("kernel", "NOLOGIN"), ("app", "LOGIN")):
+            if f"{name}_{role}" not in held:
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} {} NOSUPERUSER").format(sql.Identifier(f"{name}_{role}"), sql.SQL(kind))
+                )
+        connection.execute(sql.SQL("GRANT {} TO {} WITH SET TRUE, INHERIT FALSE").format(kernel, owner))
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, owner))
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, app))
+    parts = parse(admin_url)
+    host, port = str(parts.get("host", "localhost")), str(parts.get("port", "5432"))
+    return (
+        url(user=f"{name}_app", database=name, host=host, port=port),
+        url(user=f"{name}_owner", database=name, host=host, port=port),
+    )

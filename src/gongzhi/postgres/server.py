@@ -1,0 +1,253 @@
+"""The embedded server: made, started, joined and stopped, by any number of processes, some of which may have been killed.
+
+Truth is what ``pg_isready`` says on the server's own socket; process ids in files are hints. One lock file serialises
+starting and stopping; another is held shared by every process that uses the server, so that the last one to leave stops
+it. The kernel drops both locks when a process dies.
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from gongzhi.postgres.errors import DiskFull, HomeUnusable, NotStarted, WrongVersion
+from gongzhi.postgres.osuser import OsUser, server_user
+from gongzhi.postgres.urls import url
+from gongzhi.postgres.wheel import major, programs_for
+
+SUPERUSER = "postgres"
+_SOCKET = ".s.PGSQL.5432"
+_LONGEST = 100  # bytes of a socket's path; the system's limit is 107 on Linux, 103 on macOS
+_PATIENCE = 120.0  # seconds that crash recovery may take
+_FAST = ("-c", "fsync=off", "-c", "full_page_writes=off")
+
+
+class Server:
+    """The server whose data lie in ``home/postgres``. ``durable=False`` is for tests: faster, lost in a power cut."""
+
+    def __init__(self, home: Path, *, durable: bool = True) -> None:
+        self.folder = home.absolute() / "postgres"
+        self.data = self.folder / "data"
+        self.log = self.folder / "server.log"
+        self.durable = durable
+        self._use: IO[str] | None = None
+        self._user: OsUser | None = None
+
+    @property
+    def user(self) -> OsUser:
+        """The user of the operating system that the server runs as."""
+        if self._user is None:
+            self._user = server_user(self.data)
+        return self._user
+
+    @property
+    def socket_folder(self) -> Path:
+        """The folder of the server's socket: beside the data, or, where that path is too long or odd, a short one."""
+        beside = self.folder / "run"
+        plain = str(beside).isascii() and not set(str(beside)) & set(" ,\"'\\")
+        if plain and len(os.fsencode(beside / _SOCKET)) <= _LONGEST:
+            return beside
+        name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"gongzhi-{name}"
+
+    def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
+        """Return the address of a database on this server."""
+        return url(user=user, database=database, host=str(self.socket_folder))
+
+    def start(self) -> str:
+        """Make the data folder if need be, start the server or join the running one; return the superuser's address.
+
+        :raises PostgresError: one of its kinds, with the way out.
+        """
+        self._make_folder()
+        with self._alone():
+            self._make_data()
+            if not self.ready():
+                self._end_stale()
+                self._launch()
+            self._join()
+        return self.url()
+
+    def stop(self) -> bool:
+        """Leave the server, and stop it if nobody else uses it; return whether it was stopped."""
+        if self._use is not None:
+            self._use.close()
+            self._use = None
+        with self._alone(), (self.folder / "users").open("a") as users:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            if not self._pid():
+                return False
+            self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "60")
+        return True
+
+    def ready(self) -> bool:
+        """Return whether the server answers."""
+        return self._run("pg_isready", "-q", "-h", str(self.socket_folder), "-U", SUPERUSER, "-d", "postgres").returncode == 0
+
+    # --- folders ------------------------------------------------------------------------------------------------
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name in ("lock", "users"):
+                (self.folder / name).touch()
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with (self.folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _join(self) -> None:
+        if self._use is None:
+            self._use = (self.folder / "users").open("a")
+            fcntl.flock(self._use, fcntl.LOCK_SH)
+
+    def _make_data(self) -> None:
+        if (self.data / "PG_VERSION").exists():
+            found = (self.data / "PG_VERSION").read_text().strip()
+            if found != str(major()):
+                raise WrongVersion(
+                    f"数据目录 {self.data} 是 PostgreSQL {found} 建立的,这个版本用的是 {major()}。"
+                    "请先用原来版本的程序备份(pg_dumpall),把这个目录改名,再在新版本里恢复。"
+                )
+            return
+        if self.data.exists() and any(self.data.iterdir()):
+            raise HomeUnusable(f"数据目录 {self.data} 不是完整的数据库。请从备份恢复,或把它改名后重新初始化。")
+        fresh = self.folder / "data.new"  # renamed when whole: a killed initdb leaves nothing that looks like data
+        self._run("rm", "-rf", str(fresh), program=False)
+        try:
+            fresh.mkdir(mode=0o700)
+            self.user.own(fresh)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        if not self.user.reaches(fresh):
+            raise HomeUnusable(
+                f"运行数据库的系统用户进不了 {self.folder}(上级目录没有权限)。请把 GONGZHI_HOME 设到它能进入的位置,例如 /var/lib/gongzhi。"
+            )
+        made = self._run(
+            "initdb", "-D", str(fresh), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale-provider=builtin",
+            "--locale=C.UTF-8", "--no-sync", "--no-instructions",
+        )  # fmt: skip
+        if made.returncode:
+            self._run("rm", "-rf", str(fresh), program=False)
+            if "No space left" in made.stderr:
+                raise _full(self.folder)
+            raise NotStarted(f"无法在 {self.data} 建立数据库:{_last(made.stderr)}")
+        if self.data.exists():
+            self.data.rmdir()
+        fresh.rename(self.data)
+
+    def _make_socket_folder(self) -> None:
+        folder = self.socket_folder
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            held = folder.lstat()
+            if os.geteuid() == 0 and held.st_uid != self.user.uid:
+                self.user.own(folder)
+            elif held.st_uid != self.user.uid or folder.is_symlink():
+                raise HomeUnusable(f"目录 {folder} 属于别的系统用户,不能用来连接数据库。请删除它后重试。")
+            folder.chmod(0o700)
+        except OSError as error:
+            raise _unusable(folder, error) from error
+
+    # --- the process --------------------------------------------------------------------------------------------
+
+    def _pid(self) -> int:
+        """Return the id of the postmaster of this data folder, 0 where none runs. A file may name a stranger."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return 0
+        seen = subprocess.run(["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True)
+        state, _, command = seen.stdout.strip().partition(" ")
+        return pid if state and not state.startswith("Z") and "postgres" in command and str(self.data) in command else 0
+
+    def _end_stale(self) -> None:
+        """Clear what a killed server left; a living one that does not answer (socket swept away) is stopped."""
+        if self._pid():
+            if self._wait(5.0):
+                return
+            self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "60")
+        if not self._pid():
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _launch(self) -> None:
+        if self.ready():
+            return
+        self._make_socket_folder()
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.socket_folder}", "-c", "max_connections=200"]
+        options += [] if self.durable else _FAST
+        for _ in range(2):
+            started = self._run(
+                "pg_ctl", "start", "-D", str(self.data), "-l", str(self._server_log()), "-o", " ".join(options), "-w",
+                "-t", str(int(_PATIENCE)),
+            )  # fmt: skip
+            if self._wait(_PATIENCE if self._pid() else 2.0):
+                return
+            said = self._said()
+            if "No space left" in said or "No space left" in started.stderr:
+                raise _full(self.folder)
+            self._end_stale()
+        raise NotStarted(f"数据库没有启动:{_last(said or started.stderr)}。详细记录在 {self._server_log()}。")
+
+    def _server_log(self) -> Path:
+        if not self.log.exists():
+            self.log.touch()
+        if os.geteuid() == 0:
+            self.user.own(self.log)
+        return self.log
+
+    def _said(self) -> str:
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+        except OSError:
+            return ""
+
+    def _wait(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not self.ready():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _run(self, name: str, *arguments: str, program: bool = True) -> subprocess.CompletedProcess[str]:
+        path = str(programs_for(self.user) / name) if program else name
+        environment = {**os.environ, "LC_ALL": "C", "LC_MESSAGES": "C"}
+        for variable in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGOPTIONS", "PGDATA", "PGSERVICE"):
+            environment.pop(variable, None)
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:  # no pipe: the server would keep it
+            done = subprocess.run(
+                [path, *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment,
+                cwd="/", umask=0o077, **self.user.popen(),
+            )  # fmt: skip
+            said.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, "", said.read())
+
+
+def _full(folder: Path) -> DiskFull:
+    return DiskFull(f"磁盘已满,数据库无法写入 {folder}。请清出空间,或把 GONGZHI_HOME 设到更大的磁盘上。")
+
+
+def _unusable(folder: Path, error: OSError) -> DiskFull | HomeUnusable:
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return _full(folder)
+    return HomeUnusable(f"目录 {folder} 不能使用:{error.strerror}。请检查权限,或另设一个 GONGZHI_HOME。")
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if "FATAL" in line or "error" in line.lower()]
+    return (telling or lines or ["没有说明"])[-1]

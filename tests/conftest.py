@@ -1,0 +1,82 @@
+"""One embedded server for the run, one template database with the city in it, one clone of it for each test module."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_home = tempfile.TemporaryDirectory(prefix="gongzhi-test-", ignore_cleanup_errors=True)
+os.chmod(_home.name, 0o755)  # the server runs as another user when the tests run as root
+os.environ.update(GONGZHI_HOME=_home.name, DJANGO_SETTINGS_MODULE="gongzhi.settings")
+for _name in ("DATABASE_URL", "DATABASE_OWNER_URL", "GONGZHI_CITY"):
+    os.environ.pop(_name, None)
+
+import django  # noqa: E402
+
+django.setup()
+
+from django.db import connections  # noqa: E402
+
+from gongzhi.postgres.roles import prepare  # noqa: E402
+from gongzhi.postgres.server import Server  # noqa: E402
+from gongzhi.postgres.urls import connection_settings, with_database  # noqa: E402
+
+TEMPLATE = "gongzhi_test"
+_serial = itertools.count(1)
+
+
+def point_at(app_url: str, owner_url: str) -> None:
+    """Let Django's two connections use these addresses."""
+    for alias, address in (("default", app_url), ("owner", owner_url)):
+        connections[alias].close()
+        options = {"server_side_binding": True, "prepare_threshold": 3} if alias == "default" else {}
+        settings = connection_settings(address, options=options)
+        connections[alias].settings_dict.update(settings)
+        connections.settings[alias].update(settings)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The run's PostgreSQL server."""
+    server = Server(Path(_home.name), durable=False)
+    server.start()
+    yield server
+    for connection in connections.all():
+        connection.close()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> tuple[str, str]:
+    """The addresses (application's, owner's) of a database with everything installed; nobody works in it."""
+    from gongzhi.kernel.install import install
+
+    addresses = prepare(server.url(), TEMPLATE)
+    point_at(*addresses)
+    install()
+    for connection in connections.all():
+        connection.close()
+    return addresses
+
+
+@pytest.fixture(scope="module")
+def database(server: Server, template: tuple[str, str]) -> Iterator[str]:
+    """A database of this module's own; returns its name."""
+    import psycopg
+
+    from gongzhi.kernel import atlas, context
+
+    name = f"{TEMPLATE}_{next(_serial)}"
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" OWNER "{TEMPLATE}_owner"')
+    point_at(*(with_database(address, name) for address in template))
+    atlas.forget()
+    context.forget_system()
+    yield name
+    for connection in connections.all():
+        connection.close()
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
