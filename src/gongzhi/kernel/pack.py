@@ -5,7 +5,7 @@ A pack is a folder of ``gongzhi.cities``, or any folder whose path stands in ``G
 
 import csv
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
@@ -14,8 +14,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
 
+from gongzhi.kernel.roles import STAFF
+
 _LEVELS = ("city", "county", "township", "village", "grid")
 _KINDS = ("agency", "dispatch", "centre")
+_STAFF = {role.code for role in STAFF}
 T = TypeVar("T")
 
 
@@ -130,7 +133,7 @@ def load_pack(city: str) -> Pack:
         accounts[row.login] = AccountRow(row.login, row.name, posts + row.posts)
     taxonomy = tuple(_rows(folder / "taxonomy.csv", _category))
     pack = Pack(city, title, portal, (lon, lat), places, agencies, tuple(accounts.values()), taxonomy)
-    _check(pack)
+    _check(pack, former)
     return pack
 
 
@@ -178,7 +181,7 @@ def _category(row: dict[str, str]) -> CategoryRow:
     return CategoryRow(row["code"], row["title"], row["parent"] or None, row["agency"], tuple(row["words"].split()))
 
 
-def _check(pack: Pack) -> None:
+def _check(pack: Pack, former: Iterable[str]) -> None:
     """Hold that everything that is named exists once. Raises PackError."""
     places = {row.code: row for row in pack.places}
     agencies = {row.code for row in pack.agencies}
@@ -191,6 +194,7 @@ def _check(pack: Pack) -> None:
         faults.append("places.csv 里应当恰好有一个 city")
     if not any(row.kind == "dispatch" for row in pack.agencies):
         faults.append("agencies.csv 里缺少 kind 为 dispatch 的受理单位")
+    faults += [f"names.csv:没有代码为 {code} 的地点" for code in former if code not in places]
     for row in pack.places:
         above = places.get(row.parent or "")
         if row.level != "city" and (above is None or _LEVELS.index(above.level) != _LEVELS.index(row.level) - 1):
@@ -200,6 +204,8 @@ def _check(pack: Pack) -> None:
         for post in account.posts:
             if post.agency not in agencies or post.place not in places:
                 faults.append(f"accounts.csv:{account.login} 的单位或地点不存在")
+            if post.role not in _STAFF:
+                faults.append(f"accounts.csv:{account.login} 的角色 {post.role} 不存在,可用的有 {'、'.join(sorted(_STAFF))}")
     codes = {row.code for row in pack.taxonomy}
     for kind in pack.taxonomy:
         if kind.agency not in agencies or (kind.parent and kind.parent not in codes):
