@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gongzhi.home import home, secret
 from gongzhi.postgres.urls import connection_settings
+from gongzhi.web.config import *  # noqa: F403  (the pages' own settings, as they stand)
 
 HOME: Path = home()
 SECRET_KEY = secret("django")

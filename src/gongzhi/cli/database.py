@@ -1,0 +1,72 @@
+"""Which database a command works with: the one that ``DATABASE_URL`` names, or the embedded one, started for it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gongzhi.cli.speak import leave
+from gongzhi.home import home
+from gongzhi.postgres.roles import prepare
+from gongzhi.postgres.server import Server
+
+NAME = "gongzhi"
+
+
+@contextmanager
+def database() -> Iterator[Server | None]:
+    """Give the process its two addresses, starting or joining the embedded server (None where a real one is named).
+
+    The embedded server stops when the last process that uses it leaves. Raises postgres.PostgresError, Bad.
+    """
+    named, owner = os.environ.get("DATABASE_URL"), os.environ.get("DATABASE_OWNER_URL")
+    if named or owner:
+        if not (named and owner):
+            leave("DATABASE_URL(应用)和 DATABASE_OWNER_URL(属主)要一起设置,或都不设置而使用内嵌数据库。")
+        yield None
+        return
+    server = Server(home())
+    admin = server.start()
+    try:
+        os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = prepare(admin, NAME)
+        yield server
+    finally:
+        for name in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+            os.environ.pop(name, None)
+        server.stop()
+
+
+def django() -> None:
+    """Load the application; call it once the addresses are known."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gongzhi.settings")
+    import django as framework  # noqa: PLC0415  (settings read the addresses when they are imported)
+
+    framework.setup()
+
+
+def hang_up() -> None:
+    """Close the process's connections."""
+    from django.db import connections  # noqa: PLC0415
+
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+
+
+def install_city(*, accounts: bool) -> dict[str, int]:
+    """Bring the database to this release and load the city; with ``accounts`` the sample people too."""
+    from django.conf import settings  # noqa: PLC0415
+
+    from gongzhi.kernel.install import InstallError, install  # noqa: PLC0415
+    from gongzhi.kernel.install.citypack import load_accounts  # noqa: PLC0415
+    from gongzhi.kernel.pack import PackError  # noqa: PLC0415
+    from gongzhi.kernel.signin import hash_password  # noqa: PLC0415
+
+    try:
+        added = install()
+        if accounts:
+            load_accounts(settings.CITY, hash_password(SAMPLE_PASSWORD))
+    except (InstallError, PackError) as error:
+        leave(str(error))
+    return added
+
+
+SAMPLE_PASSWORD = "gongzhi2026"  # noqa: S105  (of the demonstration's invented people, printed at its start)

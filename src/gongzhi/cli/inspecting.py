@@ -1,0 +1,158 @@
+"""Commands that look: check, db, services, kernel show."""
+
+import argparse
+import json
+import os
+import subprocess
+from typing import Any
+
+from gongzhi.cli.database import database, django, hang_up
+from gongzhi.cli.speak import FOUND, GOOD, leave, say, table, tell
+from gongzhi.postgres.wheel import binary
+
+_ROWS = ("select", "with", "values", "table")
+
+
+def add(commands: Any) -> None:
+    """Declare the commands."""
+    check = commands.add_parser("check", help="检查声明、数据库和密钥")
+    check.add_argument("--json", action="store_true")
+    check.set_defaults(run=run_check)
+    db = commands.add_parser("db", help="数据库").add_subparsers(dest="what", required=True, metavar="操作")
+    address = db.add_parser("url", help="打印应用角色的数据库地址")
+    address.set_defaults(run=run_url)
+    sql = db.add_parser("sql", help="用 psql 执行一条语句")
+    sql.add_argument("text")
+    sql.add_argument("--as", dest="role", choices=("owner", "app"), default="app")
+    sql.add_argument("--json", action="store_true")
+    sql.set_defaults(run=run_sql)
+    services = commands.add_parser("services", help="列出业务")
+    services.add_argument("--json", action="store_true")
+    services.set_defaults(run=run_services)
+    kernel = commands.add_parser("kernel", help="内核").add_subparsers(dest="what", required=True, metavar="操作")
+    show = kernel.add_parser("show", help="打印一个动作的数据库函数")
+    show.add_argument("service")
+    show.add_argument("action")
+    show.set_defaults(run=run_show)
+
+
+def findings() -> list[dict[str, str]]:
+    """Return what is wrong with declarations, database and keys: id, text, hint."""
+    from django.core.checks import run_checks  # noqa: PLC0415
+    from django.db.utils import Error  # noqa: PLC0415
+
+    from gongzhi.kernel.install import installed  # noqa: PLC0415
+    from gongzhi.kernel.keys import KeyFileError, keyring  # noqa: PLC0415
+
+    found = [
+        {"id": message.id or "", "text": message.msg, "hint": message.hint or ""}
+        for message in run_checks()
+        if not message.is_silenced()
+    ]
+    try:
+        if not installed():
+            found.append({"id": "gongzhi.E101", "text": "数据库不是这个版本的。", "hint": "请运行 gongzhi upgrade。"})
+    except Error as error:
+        found.append({"id": "gongzhi.E102", "text": f"数据库不能使用:{str(error).strip()}", "hint": "请先运行 gongzhi init。"})
+    try:
+        keyring()
+    except KeyFileError as error:
+        found.append({"id": "gongzhi.E103", "text": str(error), "hint": "从备份中放回密钥文件。"})
+    return found
+
+
+def run_check(chosen: argparse.Namespace) -> int:
+    """Check everything that can be checked without changing anything."""
+    with database():
+        django()
+        found = findings()
+        hang_up()
+    for finding in found:
+        say(f"{finding['id']} {finding['text']}\n  {finding['hint']}")
+    if chosen.json:
+        tell({"ok": not found, "findings": found})
+    elif not found:
+        say("没有发现问题。")
+    return FOUND if found else GOOD
+
+
+def run_url(_: argparse.Namespace) -> int:
+    """Print the application's address."""
+    with database():
+        say(os.environ["DATABASE_URL"])
+    return GOOD
+
+
+def run_sql(chosen: argparse.Namespace) -> int:
+    """Run one statement with psql, as the application or as the owner."""
+    text = chosen.text.strip().rstrip(";")
+    rows = text.split(None, 1)[0].casefold() in _ROWS or " returning " in text.casefold() if text else False
+    if chosen.json and rows:
+        text = f"WITH q AS ({text}) SELECT coalesce(json_agg(q), '[]') FROM q"
+    with database():
+        address = os.environ["DATABASE_OWNER_URL" if chosen.role == "owner" else "DATABASE_URL"]
+        style = ["-A", "-t", "-q"] if chosen.json else []
+        done = subprocess.run(
+            [str(binary("psql")), "-X", "-v", "ON_ERROR_STOP=1", *style, "-d", address, "-c", text],
+            capture_output=True, text=True, env={**os.environ, "PGCLIENTENCODING": "UTF8"},
+        )  # fmt: skip
+    if done.returncode:
+        leave(done.stderr.strip() or "psql 失败")
+    if chosen.json:
+        tell(json.loads(done.stdout) if rows else [])
+    else:
+        say(done.stdout.rstrip())
+    return GOOD
+
+
+def run_services(chosen: argparse.Namespace) -> int:
+    """List the services; without a database too, then without counts."""
+    os.environ.setdefault("DATABASE_URL", "")
+    django()
+    from gongzhi.kernel.service import services  # noqa: PLC0415
+
+    listed = [
+        {
+            "code": service.code, "title": service.title, "desk": service.desk,
+            "stages": [stage.code for stage in service.procedure.stages],
+            "actions": [action.code for action in service.procedure], "records": _count(service.code),
+        }
+        for service in services().values()
+    ]  # fmt: skip
+    if chosen.json:
+        tell(listed)
+        return GOOD
+    rows = [(str(row["code"]), str(row["title"]), str(row["desk"]), "-" if row["records"] is None else f"{row['records']:,}") for row in listed]
+    say(table(("代码", "业务", "工作台", "记录"), rows))
+    return GOOD
+
+
+def _count(code: str) -> int | None:
+    """Return how many records there are where a named database answers, None elsewhere."""
+    if not os.environ.get("DATABASE_OWNER_URL"):
+        return None
+    from django.db.utils import Error  # noqa: PLC0415
+
+    from gongzhi.kernel.models import Register  # noqa: PLC0415
+
+    try:
+        return int(Register.objects.using("owner").filter(service_code=code).count())
+    except Error:
+        return None
+
+
+def run_show(chosen: argparse.Namespace) -> int:
+    """Print an action's generated function."""
+    os.environ.setdefault("DATABASE_URL", "")
+    django()
+    from gongzhi.kernel.generate import function  # noqa: PLC0415
+    from gongzhi.kernel.service import services  # noqa: PLC0415
+
+    service = services().get(chosen.service)
+    if service is None:
+        leave(f"没有业务“{chosen.service}”。现有:{'、'.join(services())}。")
+    action = service.procedure.by_code.get(chosen.action)
+    if action is None:
+        leave(f"业务“{service.title}”没有动作“{chosen.action}”。现有:{'、'.join(service.procedure.by_code)}。")
+    say(function(service, action).text.rstrip())
+    return GOOD

@@ -1,0 +1,46 @@
+"""The command ``gongzhi``. Exit 0: good; 1: a check found something; 2: bad input, one clear line, nothing half done."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from gongzhi.cli import inspecting, running, setting_up, taking_in
+from gongzhi.cli.speak import BAD, Bad, complain
+from gongzhi.postgres.errors import PostgresError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        complain(f"命令写法不对:{message}。用 {self.prog} --help 查看用法。")
+        raise SystemExit(BAD)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    made = _Parser(prog="gongzhi", description="共治:一座城市处理群众诉求的平台")
+    commands = made.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar="命令")
+    for module in (running, setting_up, inspecting, taking_in):
+        module.add(commands)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    chosen = parser().parse_args(arguments)
+    run: Command = chosen.run
+    try:
+        return run(chosen)
+    except (Bad, PostgresError) as error:
+        complain(str(error))
+        return BAD
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

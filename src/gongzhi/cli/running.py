@@ -1,0 +1,163 @@
+"""Commands that run the platform: demo, serve, live, worker."""
+
+import argparse
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from gongzhi.cli.database import database, django, hang_up, install_city
+from gongzhi.cli.speak import GOOD, complain, leave, say
+from gongzhi.cli.supervisor import Child, Supervisor
+from gongzhi.postgres.errors import PostgresError
+from gongzhi.postgres.server import Server
+
+_SERVER_EVERY = 2.0  # seconds between looks at the embedded server
+_THREADS = 8  # of a web process: an answer waits for the database more than for Python
+
+
+def add(commands: Any) -> None:
+    """Declare the commands."""
+    demo = commands.add_parser("demo", help="一座完整的样例城市:数据库、样例、网页、实时消息、后台任务")
+    demo.add_argument("--sample", choices=("none", "small", "city"), default="small")
+    demo.add_argument("--port", type=int, default=8000)
+    demo.set_defaults(run=run_demo)
+    serve = commands.add_parser("serve", help="网页和接口")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--workers", type=int, default=2)
+    serve.set_defaults(run=run_serve)
+    live = commands.add_parser("live", help="实时消息")
+    live.add_argument("--host", default="127.0.0.1")
+    live.add_argument("--port", type=int, default=8001)
+    live.set_defaults(run=run_live)
+    worker = commands.add_parser("worker", help="后台任务:通知、期限、导入")
+    worker.set_defaults(run=run_worker)
+
+
+def run_demo(chosen: argparse.Namespace) -> int:
+    """Open the sample city and keep it open until Ctrl-C."""
+    _check_port(chosen.port)
+    _check_port(chosen.port + 1)
+    with database() as server:
+        django()
+        install_city(accounts=True)
+        hang_up()
+        return serve_everything(chosen.port, server=server, sample=chosen.sample)
+
+
+def serve_everything(port: int, *, server: Server | None, sample: str | None) -> int:
+    """Run web, live events and worker under one supervisor; call it inside ``database()``, after the installation."""
+    from gongzhi.cli.setting_up import sample_accounts  # noqa: PLC0415
+
+    _check_port(port)
+    _check_port(port + 1)
+    os.environ["GONGZHI_LIVE_URL"] = f"http://localhost:{port + 1}/live"
+    os.environ["GONGZHI_ORIGIN"] = f"http://localhost:{port}"
+    command = [sys.executable, "-m", "gongzhi.cli.main"]
+    children = [
+        Child("web", [*command, "serve", "--port", str(port)]),
+        Child("live", [*command, "live", "--port", str(port + 1)]),
+        Child("worker", [*command, "worker"]),
+    ]
+    tables = sample_accounts()
+
+    def ready() -> None:
+        if not _answers(port):
+            return
+        say(f"\n共治已经打开:http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录,样例账号:\n\n{tables}\n")
+        say("按 Ctrl-C 结束。")
+        if sample not in (None, "none"):
+            from gongzhi.cli.setting_up import load_sample  # noqa: PLC0415
+
+            load_sample(str(sample))
+            hang_up()
+
+    supervisor = Supervisor(children, _keeper(server))
+    threading.Thread(target=ready, daemon=True).start()
+    return supervisor.run()
+
+
+def _keeper(server: Server | None) -> Callable[[], None]:
+    """Return what the supervisor does each round: start the embedded server again if it died."""
+    again = 0.0
+
+    def watch() -> None:
+        nonlocal again
+        if server is None or time.monotonic() < again:
+            return
+        again = time.monotonic() + _SERVER_EVERY
+        if not server.ready():
+            complain("数据库已停止,正在重新启动。")
+            try:
+                server.start()
+            except PostgresError as error:
+                complain(str(error))
+
+    return watch
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            leave(f"端口 {port} 已被占用。请结束占用它的程序,或换一个端口,例如 make demo PORT={port + 100}。")
+        except OverflowError:
+            leave("端口应在 1 到 65534 之间。")
+
+
+def _answers(port: int) -> bool:
+    for _ in range(1200):
+        with suppress(OSError, urllib.error.URLError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as page:
+            if page.status == 200:
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def run_serve(chosen: argparse.Namespace) -> int:
+    """Serve pages and API until stopped."""
+    with database():
+        from granian import Granian  # type: ignore[attr-defined] # noqa: PLC0415
+        from granian.constants import Interfaces  # noqa: PLC0415
+        from granian.log import LogLevels  # noqa: PLC0415
+
+        Granian(
+            "gongzhi.web.wsgi:application", address=chosen.host, port=chosen.port, interface=Interfaces.WSGI,
+            workers=chosen.workers, blocking_threads=_THREADS, blocking_threads_idle_timeout=600, backpressure=256,
+            log_level=LogLevels.warning, respawn_failed_workers=True, respawn_interval=1.0, websockets=False,
+        ).serve()  # fmt: skip
+    return GOOD
+
+
+def run_live(chosen: argparse.Namespace) -> int:
+    """Serve the live events until stopped."""
+    with database():
+        from granian import Granian  # type: ignore[attr-defined] # noqa: PLC0415
+        from granian.constants import Interfaces  # noqa: PLC0415
+        from granian.log import LogLevels  # noqa: PLC0415
+
+        Granian(
+            "gongzhi.live:application", address=chosen.host, port=chosen.port, interface=Interfaces.ASGI, workers=1,
+            log_level=LogLevels.warning, websockets=False, workers_kill_timeout=2,
+        ).serve()  # fmt: skip
+    return GOOD
+
+
+def run_worker(_: argparse.Namespace) -> int:
+    """Tell, remind, escalate, and run jobs until stopped."""
+    with database():
+        django()
+        from gongzhi.cli.worker import work  # noqa: PLC0415
+
+        work()
+        hang_up()
+    return GOOD

@@ -1,0 +1,115 @@
+"""Commands that prepare an installation: init, upgrade, account password."""
+
+import argparse
+import getpass
+import os
+import sys
+from typing import Any
+
+from gongzhi.cli.database import SAMPLE_PASSWORD, database, django, hang_up, install_city
+from gongzhi.cli.speak import GOOD, bar, leave, say, table
+
+
+def add(commands: Any) -> None:
+    """Declare the commands."""
+    init = commands.add_parser("init", help="建立一座城市的数据库;再次运行不改变任何内容")
+    init.add_argument("--city", default="huaian", help="城市资料包的名称,或资料包文件夹的绝对路径")
+    init.add_argument("--sample", choices=("none", "small", "city"), default="none", help="同时生成样例诉求和样例账号")
+    init.set_defaults(run=run_init)
+    upgrade = commands.add_parser("upgrade", help="把数据库升级到这个版本,并作检查")
+    upgrade.set_defaults(run=run_upgrade)
+    account = commands.add_parser("account", help="账号").add_subparsers(dest="what", required=True, metavar="操作")
+    password = account.add_parser("password", help="为账号设置新密码;没有这个账号时建立一个管理员")
+    password.add_argument("login")
+    password.set_defaults(run=run_password)
+
+
+def run_init(chosen: argparse.Namespace) -> int:
+    """Make the city's database."""
+    os.environ["GONGZHI_CITY"] = chosen.city
+    with database():
+        django()
+        added = install_city(accounts=chosen.sample != "none")
+        say("已建立:" + ",".join(f"{text} {added[name]:,}" for name, text in _ADDED.items()) if any(added.values()) else "已经是最新,没有改变。")
+        if chosen.sample != "none":
+            load_sample(chosen.sample)
+        hang_up()
+    return GOOD
+
+
+_ADDED = {"places": "地点", "agencies": "单位", "accounts": "系统账号"}
+
+
+def load_sample(size: str) -> None:
+    """Generate the sample's requests."""
+    from gongzhi.intake import sample  # noqa: PLC0415
+
+    made = sample.load(size, progress=bar("生成样例诉求"))  # type: ignore[arg-type]
+    fresh = sum(count for stage, count in made.items() if stage not in ("unchanged", "refused"))
+    say(f"样例诉求:新增 {fresh:,} 件。")
+
+
+def sample_accounts() -> str:
+    """Return a table of the sample accounts of most use."""
+    from django.conf import settings  # noqa: PLC0415
+
+    from gongzhi.kernel.pack import load_pack  # noqa: PLC0415
+    from gongzhi.kernel.roles import ROLES  # noqa: PLC0415
+
+    pack = load_pack(settings.CITY)
+    agencies = {agency.code: agency.short for agency in pack.agencies}
+    rows, seen = [], set()
+    for account in pack.accounts:
+        post = account.posts[0]
+        if post.role in seen and not (post.role == "handler" and len(rows) < 8):
+            continue
+        seen.add(post.role)
+        rows.append((account.login, SAMPLE_PASSWORD, account.name, agencies[post.agency], ROLES[post.role].title))
+    return table(("账号", "密码", "姓名", "单位", "岗位"), rows)
+
+
+def run_upgrade(_: argparse.Namespace) -> int:
+    """Bring the database to this release and check it."""
+    from gongzhi.cli.inspecting import findings  # noqa: PLC0415
+
+    with database():
+        django()
+        install_city(accounts=False)
+        found = findings()
+        hang_up()
+    for finding in found:
+        say(f"{finding['id']} {finding['text']}\n  {finding['hint']}")
+    say("数据库已是这个版本。" if not found else f"检查发现 {len(found)} 处问题。")
+    return GOOD if not found else 1
+
+
+def run_password(chosen: argparse.Namespace) -> int:
+    """Set a password as the owner of the installation: the way in when nobody can sign in yet, or any more."""
+    with database():
+        django()
+        install_city(accounts=False)
+        from django.db import connections  # noqa: PLC0415
+        from django.utils import timezone  # noqa: PLC0415
+
+        from gongzhi.kernel.models import Account, Agency, Place, Post  # noqa: PLC0415
+        from gongzhi.kernel.signin import hash_password  # noqa: PLC0415
+
+        typed = getpass.getpass("新密码:") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+        try:
+            kept = hash_password(typed)
+        except ValueError as error:
+            leave(str(error))
+        login = chosen.login.strip().casefold()
+        account, fresh = Account.objects.using("owner").get_or_create(login=login, defaults={"name": login})
+        if fresh:
+            dispatch = Agency.objects.using("owner").filter(kind="dispatch").order_by("id").first()
+            top = Place.objects.using("owner").get(level="city")
+            Post.objects.using("owner").create(
+                account=account, agency=dispatch, role="admin", place=top, since=timezone.localdate()
+            )
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("UPDATE account SET password = %s, active = true WHERE id = %s", [kept, account.pk])
+            cursor.execute("DELETE FROM sign_in_try WHERE login = %s", [login])
+        hang_up()
+    say(f"已为“{login}”设置密码。" + ("这是新建的管理员账号。" if fresh else ""))
+    return GOOD

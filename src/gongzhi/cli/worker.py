@@ -1,0 +1,64 @@
+"""The worker: a thread looks after outbox and deadlines, the main thread runs the queue's jobs."""
+
+import asyncio
+import logging
+import threading
+import time
+
+from django.db import connection
+from django.db.utils import Error
+from procrastinate.contrib.django import app
+
+from gongzhi.cli.database import hang_up
+from gongzhi.kernel import worker
+from gongzhi.kernel.context import NoPost
+from gongzhi.kernel.limits import sweep
+
+log = logging.getLogger("gongzhi.worker")
+_OUTBOX_EVERY = 1.0  # seconds
+_DEADLINES_EVERY = 60.0
+_SWEEP_EVERY = 3600.0
+
+
+def work() -> None:
+    """Work until SIGINT or SIGTERM. The process ends if either half fails for good; the supervisor starts it again."""
+    ending = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(ending,), daemon=True)
+    watcher.start()
+    try:
+        asyncio.run(_jobs())
+    finally:
+        ending.set()
+        watcher.join(10)
+
+
+async def _jobs() -> None:
+    async with app.replace_connector(app.connector.get_worker_connector()).open_async() as running:  # type: ignore[attr-defined]
+        await running.run_worker_async(concurrency=1, wait=True, delete_jobs="successful", shutdown_graceful_timeout=8)
+
+
+def _watch(ending: threading.Event) -> None:
+    due = {_tell: 0.0, _deadlines: 0.0, sweep: 0.0}
+    every = {_tell: _OUTBOX_EVERY, _deadlines: _DEADLINES_EVERY, sweep: _SWEEP_EVERY}
+    while not ending.is_set():
+        for task, at in due.items():
+            if time.monotonic() < at:
+                continue
+            try:
+                task()
+                due[task] = time.monotonic() + every[task]
+            except (Error, NoPost) as error:
+                log.warning("%s: %s", getattr(task, "__name__", task), error)
+                connection.close()
+                due[task] = time.monotonic() + 5
+        ending.wait(0.5)
+    hang_up()
+
+
+def _tell() -> None:
+    while worker.tell_outbox():
+        pass
+
+
+def _deadlines() -> None:
+    worker.watch_deadlines()
