@@ -1,0 +1,49 @@
+# make demo: a city in a box · make test: its tests. Both need only git, make and some Python 3 with venv.
+PORT ?= 8000
+SAMPLE ?= small
+PYTHON ?= python3
+VENV := .venv/bin
+PYTEST := $(VENV)/python -m pytest
+
+.PHONY: demo real test test-long lint bench screenshots setup setup-dev locks
+
+demo: setup
+	@exec $(VENV)/gongzhi demo --port $(PORT) --sample $(SAMPLE)
+
+real: setup
+	@exec $(VENV)/gongzhi real --port $(PORT)
+
+test: setup-dev
+	@$(PYTEST) -m "not long" $(ARGS)
+
+test-long: setup-dev
+	@$(PYTEST) -m long $(ARGS)
+
+lint: setup-dev
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports --config pyproject.toml
+	@$(VENV)/djlint --check --lint --quiet src/gongzhi/web/templates
+
+bench: setup-dev
+	@$(VENV)/python -m bench $(ARGS)
+
+screenshots: setup-dev
+	@$(VENV)/python tools/screenshots.py $(ARGS)
+
+setup:
+	@command -v $(PYTHON) >/dev/null || { echo "没有找到 $(PYTHON)。请先安装 Python 3,例如 sudo apt install python3 python3-venv" >&2; exit 2; }
+	@$(PYTHON) tools/setup.py run
+
+setup-dev:
+	@command -v $(PYTHON) >/dev/null || { echo "没有找到 $(PYTHON)。请先安装 Python 3,例如 sudo apt install python3 python3-venv" >&2; exit 2; }
+	@$(PYTHON) tools/setup.py dev
+
+# Locks name versions and hashes and no address, so that any mirror serves (docs/operations.md).
+LOCK := .tools/uv/bin/uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+locks: setup-dev
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) --group pyproject.toml:tools -o requirements-tools.lock
+	$(LOCK) --group pyproject.toml:node -o requirements-node.lock
