@@ -130,7 +130,9 @@ def test_an_unknown_city_is_named(tmp_path: Path) -> None:
         ("accounts.csv", "operator,3208", "oprator,3208", "oprator"),
     ],
 )
-def test_a_slip_in_a_table_is_told_with_the_place_where_it_is(folder: Path, table: str, old: str, new: str, told: str) -> None:
+def test_a_slip_in_a_table_is_told_with_the_place_where_it_is(
+    folder: Path, table: str, old: str, new: str, told: str
+) -> None:
     change(folder / table, old, new)
     with pytest.raises(PackError, match=told):
         load_pack(str(folder))

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from gongzhi.kernel import workdays
 
 YEARS = st.datetimes(datetime(2019, 1, 1), datetime(2029, 6, 30))  # announced years, and years not announced yet
-MOMENTS = YEARS.map(lambda at: timezone.make_aware(at))
+MOMENTS = YEARS.map(timezone.make_aware)
 SPANS = st.integers(1, 30)
 
 
 def at(year: int, month: int, day: int, hour: int = 10, minute: int = 0) -> datetime:
     """Return a moment of the city's own time."""
-    return timezone.make_aware(datetime(year, month, day, hour, minute))  # noqa: DTZ001 (made aware at once)
+    return timezone.make_aware(datetime(year, month, day, hour, minute))
 
 
 def unannounced() -> date:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor, portal_actor
+from gongzhi.kernel.context import Actor, acting, actor_of, clock_actor, loader_actor, portal_actor
 from gongzhi.kernel.models import Agency, Post
 
 
@@ -16,6 +16,7 @@ class Crew:
 
     loader: Actor
     portal: Actor
+    clock: Actor
     operator: Actor
     manager: Actor
     grid: Actor | None
@@ -43,5 +44,13 @@ def crew() -> Crew:
     if "operator" not in first or "manager" not in first or not handlers:
         raise NoCrew("还没有受理员、督办员或承办人的账号。请用 gongzhi demo 建立样例账号,或先在“岗位”页面添加。")
     return Crew(
-        loader, portal_actor(), first["operator"], first["manager"], first.get("grid"), handlers, centres, agencies
+        loader,
+        portal_actor(),
+        clock_actor(),
+        first["operator"],
+        first["manager"],
+        first.get("grid"),
+        handlers,
+        centres,
+        agencies,
     )

@@ -1,206 +1,319 @@
-"""The city's own generated requests, in every stage: invented, the same each time, ending relative to now."""
+"""The city's own generated requests, in every stage: invented, the same each time, ending relative to now.
 
-import io
-import random
+Nothing is written behind the door: each step is an ``act()`` of the past by the post whose step it is, for which the
+loader answers. The words come from the city pack (``stories.toml``), the places from its divisions.
+"""
+
+import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
+from zlib import crc32
 
+from django.conf import settings
 from django.utils import timezone
-from PIL import Image, ImageDraw
 
-from gongzhi.intake.crew import Crew, crew
-from gongzhi.intake.matters import CLOSINGS, MATTERS, ROADS, SURNAMES, TROUBLES
+from gongzhi.intake import drawings
+from gongzhi.intake.carried import Carried
+from gongzhi.intake.crew import Crew, NoCrew, crew
+from gongzhi.intake.lives import LIVES, choose, covered, moments, order
 from gongzhi.intake.routing import propose
-from gongzhi.kernel.act import Done, Refused, act
+from gongzhi.intake.stories import Story, load_stories
+from gongzhi.kernel.act import Refused
+from gongzhi.kernel.atlas import atlas
 from gongzhi.kernel.context import Actor, acting
-from gongzhi.kernel.models import Place, Register
+from gongzhi.kernel.models import Place, PlaceName, Task
+from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.vault import Upload
 
 SERVICE = "request"
 SIZES = {"small": 320, "city": 5000}
-_STORIES: dict[str, tuple[int, list[tuple[str, float, float]]]] = {
-    # weight, [(step, least and most hours after the one before)]; what would lie in the future does not happen
-    "answered": (30, [("assign", 0.3, 5), ("accept", 1, 20), ("answer", 10, 90), ("rate", 4, 60)]),
-    "late": (8, [("assign", 2, 20), ("accept", 10, 60), ("answer", 190, 330), ("rate", 4, 60)]),
-    "unrated": (9, [("assign", 0.3, 5), ("accept", 1, 20), ("answer", 10, 90)]),
-    "waiting": (8, []),
-    "assigned": (8, [("assign", 0.5, 8)]),
-    "working": (14, [("assign", 0.3, 5), ("accept", 1, 20)]),
-    "refused": (5, [("assign", 0.5, 5), ("refuse", 2, 20), ("assign", 1, 6), ("accept", 1, 20), ("answer", 20, 90)]),
-    "refused_twice": (4, [("assign", 0.5, 5), ("refuse", 2, 20), ("assign", 1, 6), ("refuse_again", 2, 20)]),
-    "coordinated": (3, [("assign", 0.5, 5), ("refuse", 2, 20), ("assign", 1, 6), ("refuse_again", 2, 20),
-                        ("coordinate", 3, 20), ("accept", 1, 10), ("answer", 20, 80)]),
-    "more_time": (5, [("assign", 0.3, 5), ("accept", 1, 20), ("ask_time", 40, 90)]),
-    "granted": (4, [("assign", 0.3, 5), ("accept", 1, 20), ("ask_time", 40, 90), ("grant_time", 2, 20)]),
-    "paused": (4, [("assign", 0.3, 5), ("accept", 1, 20), ("pause", 5, 40)]),
-    "handed_on": (4, [("assign", 0.3, 5), ("accept", 1, 20), ("hand_on", 5, 30), ("accept", 2, 20), ("answer", 20, 90)]),
-    "reopened": (4, [("assign", 0.3, 5), ("accept", 1, 20), ("answer", 20, 90), ("reopen", 5, 40)]),
-    "declined": (2, [("decline", 1, 10)]),
-    "merged": (2, [("merge", 1, 10)]),
-}  # fmt: skip
-_AGES = {  # days before now at which a story begins
-    "waiting": (0, 1.6), "assigned": (0.1, 5.5), "working": (0.5, 13), "refused_twice": (1, 5), "more_time": (3, 9),
-    "paused": (2, 12), "unrated": (4, 9), "reopened": (4, 12), "granted": (4, 10),
-}  # fmt: skip
 Progress = Callable[[int, int], None]
+_WEIGHTS = (5, 4, 9, 3, 4, 4, 3, 4)  # how much the counties say, in the order of their codes
+_TOWN = ("居委会", "社区")
 
 
-def load(size: str = "small", *, now: datetime | None = None, progress: Progress = lambda done, total: None) -> dict[str, int]:
-    """Make the sample through ``act()``; a second run adds nothing. Returns the stages reached, and how many of each.
+@dataclass
+class Plan:
+    """One request to be: its life, words and place, and the moments of filing and of each step."""
 
-    Raises NoCrew. ValueError: no such size.
+    number: int
+    life: str
+    story: Story
+    variant: int
+    place: Place
+    slots: dict[str, str]
+    dice: Random
+    times: list[datetime]
+    answered: int = 0
+    partner: int | None = None
+    """The plan into which this one is merged."""
+
+
+def load(
+    size: str = "small", *, now: datetime | None = None, progress: Progress = lambda done, total: None,
+    service: str = SERVICE,
+) -> dict[str, int]:  # fmt: skip
+    """Make the sample through ``act()``; a second run adds nothing, a broken-off one is finished by the next.
+
+    Returns how many requests stand in each stage, by its code, and under ``unchanged`` how many were there already.
+    Raises NoCrew and pack.PackError. ValueError: no such size.
     """
     if size not in SIZES:
         raise ValueError(f"no such sample: {size}")
-    maker = _Maker(crew(), now or timezone.now())
-    count = SIZES[size]
+    people = crew()
+    maker = _Maker(people, service, now or timezone.now())
+    plans = maker.plans(SIZES[size])
     stages: Counter[str] = Counter()
-    for number in range(count):
-        stage = maker.one(number)
-        stages[stage] += 1
-        if number % 20 == 19 or number == count - 1:
-            progress(number + 1, count)
+    for count, plan in enumerate(sorted(plans, key=lambda plan: (plan.times[0], plan.number)), start=1):
+        stages[maker.carry(plan)] += 1
+        if count % 20 == 0 or count == len(plans):
+            progress(count, len(plans))
     return dict(stages)
 
 
 class _Maker:
-    def __init__(self, people: Crew, now: datetime) -> None:
-        self.people, self.now = people, now
+    def __init__(self, people: Crew, service: str, now: datetime) -> None:
+        self.people, self.service, self.now = people, service, now
+        self.pack, self.stories = load_pack(settings.CITY), load_stories(settings.CITY)
         with acting(people.loader):
             places = list(Place.objects.filter(ended_on=None).order_by("path"))
-        counties = [place for place in places if place.level == "county"]
-        self.villages = {c.pk: [p for p in places if p.level == "village" and p.path.startswith(c.path)] for c in counties}
-        self.grids = [place for place in places if place.level == "grid"]
-        self.counties = counties
-        self.last = ""
+            former = PlaceName.objects.filter(place__level="county", until__isnull=False).values_list(
+                "place_id", "name"
+            )
+            self.former: dict[int, list[str]] = {}
+            for place, name in former:
+                self.former.setdefault(place, []).append(name)
+        self.by_path = {place.path: place for place in places}
+        self.by_id = {place.pk: place for place in places}
+        self.counties = [place for place in places if place.level == "county"]
+        self.villages: dict[tuple[str, str], list[Place]] = {}
+        for place in places:
+            if place.level == "village":
+                kind = "urban" if place.name.endswith(_TOWN) else "rural"
+                self.villages.setdefault((place.path[:4], kind), []).append(place)
+                self.villages.setdefault((place.path[:4], ""), []).append(place)
+        self.codes = {pk: code for code, pk in people.agencies.items()}
+        able = [story for story in self.stories.all if self._owner(story) in people.handlers]
+        if not able or not self.counties:
+            raise NoCrew("没有一个承办单位有承办人账号,不能生成样例诉求。请先建立样例账号。")
+        self.able = {count: [story for story in able if len(story.refused) >= count] or able for count in range(3)}
+        self.numbers: dict[int, str] = {}
 
-    def one(self, number: int) -> str:
-        """Carry one request as far as its story and the present allow; return its stage, "unchanged" if it was there."""
-        dice = self.dice = random.Random(f"gongzhi {number}")  # each request by itself, so that a second run repeats it
-        story = dice.choices(list(_STORIES), [weight for weight, _ in _STORIES.values()])[0]
-        least, most = _AGES.get(story, (3, 75))
-        at = self._office(self.now - timedelta(days=dice.uniform(least, most)))
-        form, agency = self._matter()
-        actor = dice.choices([self.people.portal, self.people.operator, self.people.grid or self.people.operator], [5, 4, 2])[0]
-        key = f"sample:{number}"
-        files = [Upload(f"现场照片{number}.png", _photo(dice))] if number % 40 == 7 else []
-        if actor is self.people.grid and self.people.grid:
-            form["place"] = self.people.grid.place
-        steps = [(step, dice.uniform(low, high)) for step, low, high in _STORIES[story][1]]
-        other = dice.choice([code for code in self.people.handlers if code != agency])
-        draw = random.Random(number)
+    def _owner(self, story: Story) -> str:
+        return self.pack.categories[story.category].agency
+
+    def plans(self, count: int) -> list[Plan]:
+        """Return the plans, each depending on its own number alone, so that a larger sample begins with the smaller one."""
+        lives, plans, working = order(), [], []
+        for number in range(count):
+            dice = Random(f"gongzhi {self.pack.code} {number}")
+            name = lives[number % len(lives)]
+            life = LIVES[name]
+            story = dice.choice(self.able[life.refusals])
+            place = self._place(dice, story)
+            times = moments(dice, life, self.now, covered(number))
+            plan = Plan(number, name, story, 0, place, self.stories.slots(dice, self._at(dice, place)), dice, times)
+            plan.variant = dice.randrange(len(story.detail))
+            if name == "merged" and working:
+                first = working[-1]
+                plan.partner, plan.story, plan.place = first.number, first.story, first.place
+                plan.slots = {
+                    **first.slots,
+                    "n": plan.slots["n"],
+                    "when": plan.slots["when"],
+                    "once": plan.slots["once"],
+                }
+                plan.variant = first.variant
+                plan.times = [max(at, first.times[0] + timedelta(minutes=7 + i)) for i, at in enumerate(times)]
+            elif name == "working":
+                working.append(plan)
+            plans.append(plan)
+        return plans
+
+    def _place(self, dice: Random, story: Story) -> Place:
+        weights = [_WEIGHTS[i % len(_WEIGHTS)] for i in range(len(self.counties))]
+        county = dice.choices(self.counties, weights)[0]
+        among = self.villages.get((county.path, story.where)) or self.villages.get((county.path, "")) or [county]
+        return dice.choice(among)
+
+    def _at(self, dice: Random, place: Place) -> str:
+        """Return the place in a resident's words; some still say the name of their district from before."""
+        above = [self.by_path[place.path[:end]] for end in range(4, len(place.path) + 1, 2)]
+        words = [_spoken(node.name) for node in above]
+        if above and above[0].pk in self.former and dice.random() < 0.07:
+            words[0] = dice.choice(self.former[above[0].pk])
+        return "".join(words[dice.choice((0, 0, 1)) :])
+
+    def carry(self, plan: Plan) -> str:
+        """Carry one request through its life; return its stage, "unchanged" if it had been there before."""
+        dice, people = plan.dice, self.people
+        carried = Carried(self.service, f"sample:{plan.number}", people.loader)
+        actor, form, files = self._filing(plan)
+        owner = self._owner(plan.story)
+        wrong = [agency for agency, _ in plan.story.refused if agency in people.handlers]
+        for _ in range(LIVES[plan.life].refusals - len(wrong)):
+            wrong.append(choose(dice, sorted(people.handlers.keys() - {owner, *wrong})) or owner)
+        said = dict(plan.story.refused)
+        held, refusals = owner, LIVES[plan.life].refusals
+        carried.file(actor, plan.times[0], form, files)
+        self.numbers[plan.number] = carried.number
         try:
-            done = act(actor, SERVICE, "file", form=form, files=files, at=at, loader=self.people.loader, key=f"{key}:file")
+            for (action, _), at in zip(LIVES[plan.life].steps, plan.times[1:], strict=True):
+                if action == "assign":
+                    held = wrong[len(wrong) - refusals] if refusals else owner
+                if action == "hand_on":
+                    carried.step(
+                        people.handlers[held], action, at, self._values(plan, action, owner, said.get(held, ""))
+                    )
+                    held = owner
+                    continue
+                if action in ("refuse", "refuse_again"):
+                    refusals -= 1
+                if action == "coordinate":
+                    held = owner
+                who = self._who(plan, action, held)
+                carried.step(
+                    who, action, at, self._values(plan, action, held, said.get(held, "")),
+                    resident=who is people.portal, files=self._after(plan, action),
+                )  # fmt: skip
+            self._beside(plan, carried, held)
         except Refused:
-            return "refused"
-        if done.repeated:
-            self.last = done.number
-            return "unchanged"
-        first = done
-        owner, assigned = agency, 0
-        for turn, (step, hours) in enumerate(steps):
-            at = self._office(at + timedelta(hours=hours))
-            if at > self.now - timedelta(minutes=2):
-                break
-            if step == "merge" and not self.last:
-                break
-            if step in ("assign", "coordinate"):
-                owner = agency if assigned or story in ("answered", "working", "late") else dice.choice([agency, agency, other])
-                assigned += 1
-            handler = self.people.handlers[owner]
-            who, values = self._step(step, handler, agency, owner, other, draw, first)
-            if step == "hand_on":
-                owner = other if owner == agency else agency
-                values["agency"] = self.people.agencies[owner]
-            done = act(
-                who, SERVICE, step, record=done.record, version=done.version, form=values, at=at, key=f"{key}:{turn}",
-                loader=self.people.loader, follow=first.follow if who is self.people.portal else "",
-            )  # fmt: skip
-        if number % 25 == 3 and done.stage == "working":
-            act(self.people.operator, SERVICE, "note", record=done.record, form={"note": "诉求人再次来电询问进展,请尽快联系。"},
-                at=at, loader=self.people.loader, key=f"{key}:note")  # fmt: skip
-        self.last = done.number
-        return done.stage
+            pass  # a person has taken the record another way since an earlier run: theirs stands
+        return carried.stage if carried.fresh else "unchanged"
 
-    def _step(
-        self, step: str, handler: Actor, agency: str, owner: str, other: str, draw: random.Random, first: Done
-    ) -> tuple[Actor, dict[str, Any]]:
+    def _filing(self, plan: Plan) -> tuple[Actor, dict[str, Any], list[Upload]]:
+        dice, people = plan.dice, self.people
+        actor = dice.choices([people.portal, people.operator, people.grid or people.operator], [9, 8, 2])[0]
+        body = plan.story.detail[plan.variant].format_map(plan.slots)
+        opening = dice.choice(self.stories.openings).format_map(plan.slots)
+        form: dict[str, Any] = {"nature": plan.story.nature, "place": plan.place.pk}
+        if actor is people.grid:
+            form["place"] = actor.place
+            plan.place = self.by_id[actor.place]
+            opening = "巡查发现："
+        form["detail"] = opening + body + dice.choice(self.stories.closings)
+        form["title"] = _title(body)
+        if dice.random() < 0.6:
+            form["address"] = f"{_spoken(plan.place.name)}{plan.slots['estate']}{plan.slots['house']}" if (
+                plan.story.where == "urban") else f"{plan.slots['at']}{plan.slots['road']}附近"  # fmt: skip
+        if actor is people.operator and dice.random() < 0.12:
+            form["channel"] = "visit"
+        if actor is not people.grid and dice.random() < 0.75:
+            form["asker_name"], form["asker_phone"] = self.stories.person(dice)
+        if dice.random() < 0.85:
+            form["point"] = self._point(dice, plan.place)
+        files = [Upload("现场照片.png", drawings.scene(dice))] if plan.number % 24 == 5 else []
+        return actor, form, files
+
+    def _point(self, dice: Random, place: Place) -> tuple[float, float] | None:
+        """Return a position around the township, which lies somewhere around its county's seat: invented, in degrees."""
+        county = self.by_path.get(place.path[:4])
+        if county is None or county.lon is None or county.lat is None:
+            return None
+        town = Random(crc32(place.path[:6].encode()))
+        lon, lat = county.lon + town.uniform(-0.09, 0.09), county.lat + town.uniform(-0.07, 0.07)
+        return round(dice.gauss(lon, 0.008), 6), round(dice.gauss(lat, 0.006), 6)
+
+    def _who(self, plan: Plan, action: str, held: str) -> Actor:
         people = self.people
-        reason = {"reason": draw.choice(CLOSINGS["refuse"])}
-        match step:
-            case "assign" | "coordinate":
-                note = "按职责分工派单。"
-                who = people.operator if step == "assign" else self._centre(first)
-                return who, {"agency": people.agencies[owner], "category": self.category, "note": note}
-            case "accept":
-                return handler, {}
-            case "answer":
-                return handler, {"answer": draw.choice(CLOSINGS["answer"])}
-            case "rate":
-                return people.portal, {"rating": draw.choice("554443321"), "comment": draw.choice(CLOSINGS["comment"])}
-            case "refuse" | "refuse_again" | "hand_on":
-                return handler, reason
-            case "ask_time":
-                return handler, {"asked_days": draw.choice((3, 5, 10)), "reason": draw.choice(CLOSINGS["ask_time"])}
-            case "grant_time":
-                return people.manager, {}
-            case "pause":
-                return handler, {"reason": draw.choice(CLOSINGS["pause"])}
-            case "reopen":
-                return people.portal, {"reason": draw.choice(CLOSINGS["reopen"])}
-            case "merge":
-                return people.operator, {"other": self.last, "reason": "同一地点的同一问题。"}
+        match action:
+            case "assign" | "decline" | "merge":
+                return people.operator
+            case "close":
+                return people.clock
+            case "rate" | "reopen":
+                return people.portal
+            case "grant_time" | "deny_time":
+                return people.manager
+            case "coordinate":
+                nearest = atlas().nearest("centre", plan.place.path)
+                return people.centres.get(self.codes.get(nearest or 0, "")) or next(iter(people.centres.values()))
             case _:
-                return people.operator, {"reason": draw.choice(CLOSINGS["decline"])}
+                return people.handlers[held]
 
-    def _centre(self, first: Done) -> Actor:
-        with acting(self.people.loader):
-            code = Register.objects.select_related("agency").get(pk=first.record).agency.code
-        return self.people.centres.get(code) or next(iter(self.people.centres.values()))
+    def _values(self, plan: Plan, action: str, held: str, reason: str) -> dict[str, Any]:
+        dice, said, people = plan.dice, self.stories.said, self.people
+        match action:
+            case "assign" | "coordinate":
+                note = said["coordinate"][0] if action == "coordinate" else self._proposed(plan, held)
+                return {"agency": people.agencies[held], "category": plan.story.category, "note": note}
+            case "answer":
+                text = plan.story.answer[plan.variant % len(plan.story.answer)]
+                plan.answered += 1
+                greeting = "您好，" if plan.answered == 1 else "您好，接到您重新办理的要求后，我们再次到现场核实。"
+                return {"answer": greeting + text.format_map(plan.slots)}
+            case "refuse" | "refuse_again":
+                return {"reason": reason or dice.choice(said["refuse"])}
+            case "hand_on":
+                return {"agency": people.agencies[held], "reason": reason or dice.choice(said["hand_on"])}
+            case "ask_time":
+                return {"asked_days": dice.choice((3, 5, 10)), "reason": dice.choice(said["ask_time"])}
+            case "deny_time" | "pause" | "reopen" | "decline":
+                return {"reason": dice.choice(said[action])}
+            case "merge":
+                other = self.numbers.get(plan.partner if plan.partner is not None else -1, "")
+                return {"other": other, "reason": dice.choice(said["merge"])}
+            case "rate":
+                stars = dice.choice("33221" if plan.life == "late" else "5555544443")
+                return {"rating": stars, "comment": dice.choice(self.stories.ratings[stars])}
+            case _:
+                return {}
 
-    def _matter(self) -> tuple[dict[str, Any], str]:
-        dice = self.dice
-        county = dice.choices(self.counties, [5, 4, 9, 3, 4, 3, 2, 3][: len(self.counties)] or None)[0]
-        village = dice.choice(self.villages[county.pk])
-        title, text = dice.choice(MATTERS)
-        road, house = dice.choice(ROADS), dice.randint(2, 268)
-        trouble = dice.choice(TROUBLES)
-        detail = text.format(road=road, house=house, village=village.name, trouble=trouble, days=dice.randint(2, 20))
-        found = propose(detail, title=title, limit=1)
-        self.category = found[0].category if found else "law-petition"
-        agency = found[0].agency_code if found and found[0].agency_code in self.people.handlers else "cgj"
-        form: dict[str, Any] = {
-            "detail": detail, "title": f"{road}{title}" if dice.random() < 0.5 else title, "place": village.pk,
-            "address": f"{village.name}{road}{house}号附近", "nature": dice.choice(("help", "complaint", "complaint", "advice", "question")),
-            "category": self.category if dice.random() < 0.3 else "",
-        }  # fmt: skip
-        if county.lon is not None and county.lat is not None and dice.random() < 0.85:
-            form["point"] = (round(dice.gauss(county.lon, 0.03), 5), round(dice.gauss(county.lat, 0.022), 5))
-        if dice.random() < 0.7:
-            form["asker_name"] = dice.choice(SURNAMES) + dice.choice(("女士", "先生"))
-            form["asker_phone"] = f"1380000{dice.randint(0, 9999):04}"
-        return form, agency
+    def _proposed(self, plan: Plan, held: str) -> str:
+        body = plan.story.detail[plan.variant].format_map(plan.slots)
+        found = propose(body, title=_title(body), limit=1)
+        if found and found[0].agency_code == held and found[0].category == plan.story.category:
+            return f"采用系统建议({found[0].confidence_word}):{';'.join(found[0].reasons)}。"[:300]
+        return ""
 
-    def _office(self, at: datetime) -> datetime:
-        """Return the moment moved into the hours in which people write and work."""
-        local = timezone.localtime(at)
-        if local.hour < 8:
-            at += timedelta(hours=8 - local.hour)
-        elif local.hour >= 20:
-            at += timedelta(hours=32 - local.hour)
-        return at if at < self.now else self.now - timedelta(minutes=3)
+    def _after(self, plan: Plan, action: str) -> list[Upload]:
+        drawn = action == "answer" and plan.number % 9 == 4
+        return [Upload("处理后现场.png", drawings.scene(plan.dice, mended=True))] if drawn else []
+
+    def _beside(self, plan: Plan, carried: Carried, held: str) -> None:
+        """Add what happens beside the procedure: remarks, tasks, a manager's reminder."""
+        dice, people, said = plan.dice, self.people, self.stories.said
+        last = plan.times[-1]
+        later = last + (self.now - last) / 2 if plan.number % 2 else last + timedelta(minutes=2)
+        remark, task, remind = dice.random() < 0.12, dice.random() < 0.1, dice.random() < 0.5
+        if carried.stage != "working":
+            return
+        handler = people.handlers[held]
+        if remark:
+            carried.step(handler, "note", later, {"note": dice.choice(said["note"])})
+        if task:
+            carried.step(handler, "task", later, {"task": dice.choice(said["task"]), "task_days": dice.randint(1, 4)})
+            if plan.number % 2:
+                with acting(handler):
+                    given = (
+                        Task.objects.filter(record=carried.record).order_by("id").values_list("pk", flat=True).first()
+                    )
+                carried.step(
+                    handler, "task_done", later, {"task_id": str(given), "note": dice.choice(said["task_done"])}
+                )
+        if remind and plan.life == "working" and (self.now - last).days >= 9:
+            carried.step(
+                people.manager, "escalate", self.now - timedelta(minutes=2), {"note": dice.choice(said["escalate"])}
+            )
 
 
-def _photo(dice: random.Random) -> bytes:
-    """Return a small picture: a road at dusk with a dark lamp, drawn."""
-    picture = Image.new("RGB", (480, 320), (40 + dice.randint(0, 30), 48, 70))
-    pen = ImageDraw.Draw(picture)
-    pen.polygon([(150, 320), (330, 320), (255, 150), (225, 150)], fill=(70, 70, 76))
-    pen.rectangle((376, 90, 382, 320), fill=(120, 120, 120))
-    pen.rectangle((340, 84, 382, 92), fill=(120, 120, 120))
-    pen.ellipse((332, 90, 356, 102), fill=(60, 60, 50))
-    target = io.BytesIO()
-    picture.save(target, "PNG")
-    return target.getvalue()
+def _spoken(name: str) -> str:
+    """Return a village as people call it: 新城居委会 is 新城社区, 大桥村委会 is 大桥村."""
+    if name.endswith("居委会"):
+        return re.sub("(社区|居民)?居委会$", "", name) + "社区"
+    if name.endswith("村委会"):
+        return re.sub("(村|村民)?村委会$|村委会$", "", name) + "村"
+    return name
+
+
+def _title(body: str) -> str:
+    """Return the first clause or two, at most 30 characters."""
+    clauses = [clause for clause in re.split("[，。？！,?!]", body) if clause]
+    title = clauses[0]
+    if (len(title) < 9 or title.endswith("室")) and len(clauses) > 1:
+        title = f"{title}，{clauses[1]}"
+    return title[:30]

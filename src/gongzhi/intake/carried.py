@@ -1,0 +1,68 @@
+"""A record carried through acts of the past, each under a key of its own, and taken up again where a run broke off."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.context import Actor, acting
+from gongzhi.kernel.models import Entry, Register
+from gongzhi.kernel.vault import Upload
+
+
+class Carried:
+    """One record of a service, known by ``key`` (the same in every run).
+
+    Steps are numbered; one that an earlier run has done is passed over, so that a second run changes nothing and a
+    broken-off one is finished. ``fresh`` counts what this run did.
+    """
+
+    def __init__(self, service: str, key: str, loader: Actor) -> None:
+        self.service, self.key, self.loader = service, key, loader
+        self.record: UUID | None = None
+        self.number = self.stage = self._follow = ""
+        self.version = self.fresh = self.steps = 0
+        self._past: frozenset[str] = frozenset()
+
+    def file(self, actor: Actor, at: datetime, form: Mapping[str, Any], files: Sequence[Upload] = ()) -> None:
+        """Make the record by the action ``file``, or find it."""
+        done = self._act(actor, "file", at, form, files)
+        self.record, self.number, self._follow = done.record, done.number, done.follow
+        self._stand(done)
+        if done.repeated:
+            with acting(self.loader):
+                entries = Entry.objects.filter(record=done.record, idem__startswith=f"{self.key}:")
+                self._past = frozenset(key for key in entries.values_list("idem", flat=True) if key)
+                held = Register.objects.get(pk=done.record)
+                self.version, self.stage = held.version, held.stage_code
+
+    def step(
+        self, actor: Actor, action: str, at: datetime, form: Mapping[str, Any] | None = None,
+        *, resident: bool = False, files: Sequence[Upload] = (),
+    ) -> None:  # fmt: skip
+        """Do the next act; ``resident`` shows the record's follow-up code. Raises what ``act()`` raises."""
+        self.steps += 1
+        if self._key(action) not in self._past:
+            self._stand(self._act(actor, action, at, form or {}, files, self._follow if resident else ""))
+
+    def _key(self, action: str) -> str:
+        return f"{self.key}:{self.steps}:{action}"
+
+    def _stand(self, done: Done) -> None:
+        self.version, self.stage = max(done.version, self.version), done.stage or self.stage
+        self.fresh += not done.repeated
+
+    def _act(
+        self,
+        actor: Actor,
+        action: str,
+        at: datetime,
+        form: Mapping[str, Any],
+        files: Sequence[Upload],
+        follow: str = "",
+    ) -> Done:
+        return act(
+            actor, self.service, action, record=self.record, version=self.version or None, form=form, files=files, at=at,
+            key=self._key(action), loader=self.loader, follow=follow,
+        )  # fmt: skip
