@@ -41,13 +41,18 @@ def _once(clone: Path, caches: Path) -> dict[str, Any]:
     log = clone.with_suffix(".log")
     with log.open("w") as file:
         demo = subprocess.Popen(
-            ["make", "demo", f"PORT={port}"], cwd=clone, env=environment, stdout=file, stderr=file, start_new_session=True
+            ["make", "demo", f"PORT={port}"],
+            cwd=clone,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     try:
         while time.perf_counter() - started < PATIENCE:
             if demo.poll() is not None:
                 raise RuntimeError(f"make demo ended with {demo.returncode}: {log.read_text()[-2000:]}")
-            with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:  # noqa: S310
+            with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
                 if page.status == 200:
                     return {"seconds": round(time.perf_counter() - started, 1), "bytes": len(page.read())}
             time.sleep(0.1)

@@ -16,7 +16,9 @@ def prepare(url: str) -> None:
 
 def transactions_per_second(url: str, *, clients: int, seconds: float, commit: str) -> float:
     """Return tpcb-like transactions per second; ``commit`` is synchronous_commit, ``on`` or ``off``."""
-    said = _pgbench(["-n", "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(max(1, round(seconds))), url], commit)
+    said = _pgbench(
+        ["-n", "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(max(1, round(seconds))), url], commit
+    )
     found = re.search(r"^tps = ([0-9.]+)", said, re.MULTILINE)
     if not found:
         raise RuntimeError(f"pgbench said no rate: {said}")

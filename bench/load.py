@@ -111,7 +111,9 @@ class Connection(asyncio.Protocol):
 class Run:
     """All connections of one run."""
 
-    def __init__(self, host: str, port: int, connections: int, seconds: float, make: Callable[[int, int], Scenario]) -> None:
+    def __init__(
+        self, host: str, port: int, connections: int, seconds: float, make: Callable[[int, int], Scenario]
+    ) -> None:
         self.host, self.port, self.connections, self.seconds, self.make = host, port, connections, seconds, make
         self.requests, self.times, self.steps, self.open = 0, [], {}, connections  # type: ignore[var-annotated]
 
@@ -167,7 +169,10 @@ def load(
     """
     order = {"scenario": scenario, "host": host, "port": port, "connections": connections, "seconds": seconds}
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load"], input=json.dumps({**order, "given": given}), capture_output=True, text=True
+        [sys.executable, "-m", "bench.load"],
+        input=json.dumps({**order, "given": given}),
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise Wrong((done.stderr.strip().splitlines() or ["the loader failed"])[-1])

@@ -1,0 +1,1 @@
+"""Tests: behaviour first, through act() or a real HTTP request, on real PostgreSQL."""

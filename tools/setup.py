@@ -78,7 +78,13 @@ def run(command, what, cwd=ROOT):
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "CONDA_PREFIX"):
         environment.pop(name, None)
     done = subprocess.run(
-        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     if done.returncode:
         sys.stderr.write(done.stdout.decode("utf-8", "replace")[-4000:])
@@ -98,7 +104,10 @@ def get_uv():
     say("准备工具 (uv)")
     folder = os.path.join(TOOLS, "uv")
     shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", folder], "建立虚拟环境失败。若在 Debian 上,请运行 sudo apt install python3-venv 后重试。")
+    run(
+        [sys.executable, "-m", "venv", folder],
+        "建立虚拟环境失败。若在 Debian 上,请运行 sudo apt install python3-venv 后重试。",
+    )
     run(
         [os.path.join(folder, BIN, "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check",
          "--require-hashes", "--only-binary", ":all:", "-r", "requirements-tools.lock"],
@@ -119,7 +128,10 @@ def get_packages(kind):
     def work():
         say("安装软件包 (%s)" % lock)
         if not works(python):
-            run([UV, "venv", "-q", "--clear", ".venv"], "没有找到也没能下载 Python 3.13。请检查网络,或先安装 Python 3.13。")
+            run(
+                [UV, "venv", "-q", "--clear", ".venv"],
+                "没有找到也没能下载 Python 3.13。请检查网络,或先安装 Python 3.13。",
+            )
         run(
             [UV, "pip", "install", "-q", "--require-hashes", "-r", lock],
             "下载软件包失败。请检查网络;使用镜像时设置 UV_DEFAULT_INDEX(见 docs/operations.md)。",
@@ -138,7 +150,10 @@ def works(python):
     """Tell whether an interpreter is there and runs."""
     if not os.path.exists(python):
         return False
-    return subprocess.run([python, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return (
+        subprocess.run([python, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+        == 0
+    )
 
 
 def get_assets():
@@ -153,7 +168,10 @@ def get_assets():
         say("准备页面资源 (npm)")
         folder = os.path.join(TOOLS, "node")
         if not works(NODE):
-            run([UV, "venv", "-q", "--clear", folder], "没有找到也没能下载 Python 3.13。请检查网络,或先安装 Python 3.13。")
+            run(
+                [UV, "venv", "-q", "--clear", folder],
+                "没有找到也没能下载 Python 3.13。请检查网络,或先安装 Python 3.13。",
+            )
         run(
             [UV, "pip", "install", "-q", "--python", NODE, "--require-hashes", "-r", "requirements-node.lock"],
             "下载 Node.js 失败。请检查网络;使用镜像时设置 UV_DEFAULT_INDEX(见 docs/operations.md)。",
@@ -164,7 +182,15 @@ def get_assets():
         for name in ("package.json", "package-lock.json"):
             shutil.copy(os.path.join(ROOT, name), place)
         run(
-            [NODE, os.path.join(ROOT, "tools", "npm.py"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional"],
+            [
+                NODE,
+                os.path.join(ROOT, "tools", "npm.py"),
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--omit=optional",
+            ],
             "下载页面资源失败。请检查网络;使用镜像时设置 npm_config_registry(见 docs/operations.md)。",
             cwd=place,
         )

@@ -205,7 +205,15 @@ def test_a_pause_stops_the_clock_and_what_it_took_is_added(crew: People, request
         )  # fmt: skip
     with acting(crew.handler):
         paused = Register.objects.get(pk=made.record)
-    act(crew.handler, "request", "resume", record=made.record, version=made.version, at=start + timedelta(days=16), loader=loader)
+    act(
+        crew.handler,
+        "request",
+        "resume",
+        record=made.record,
+        version=made.version,
+        at=start + timedelta(days=16),
+        loader=loader,
+    )
     with acting(crew.handler):
         record = Register.objects.get(pk=made.record)
     assert paused.paused_at is not None
@@ -216,7 +224,14 @@ def test_a_pause_stops_the_clock_and_what_it_took_is_added(crew: People, request
 def test_an_act_of_another_day_needs_the_loader(crew: People, request_in: Make) -> None:
     made = request_in("assigned")
     with pytest.raises(ClockWrong) as refused:
-        act(crew.handler, "request", "accept", record=made.record, version=made.version, at=timezone.now() - timedelta(hours=1))
+        act(
+            crew.handler,
+            "request",
+            "accept",
+            record=made.record,
+            version=made.version,
+            at=timezone.now() - timedelta(hours=1),
+        )
     assert "时钟" in str(refused.value)
     with acting(crew.operator):
         assert Entry.objects.filter(record=made.record, action="accept").count() == 0
@@ -224,7 +239,12 @@ def test_an_act_of_another_day_needs_the_loader(crew: People, request_in: Make) 
 
 def test_a_form_that_is_not_right_says_so_by_field_and_nothing_is_written(crew: People) -> None:
     with pytest.raises(Invalid) as refused:
-        act(crew.operator, "request", "file", form={"detail": " ", "asker_phone": "没有", "place": 999999999, "stray": 1})
+        act(
+            crew.operator,
+            "request",
+            "file",
+            form={"detail": " ", "asker_phone": "没有", "place": 999999999, "stray": 1},
+        )
     assert {"detail", "asker_phone", "stray"} <= refused.value.errors.keys()
     with pytest.raises(Invalid) as refused:
         act(crew.operator, "request", "file", form={"detail": "x" * 4001})

@@ -206,11 +206,12 @@ def test_a_notice_is_for_its_agency(crew: People, request_in: Make) -> None:
 
 @pytest.mark.parametrize("value", ["", "x" * 4001, None])
 def test_the_function_itself_refuses_what_a_form_would_refuse(value: Any, crew: People) -> None:
+    from django.utils import timezone
+
     from gongzhi.kernel.compose import Draft, compose
     from gongzhi.kernel.context import portal_actor
     from gongzhi.kernel.generate import function
     from gongzhi.kernel.service import service
-    from django.utils import timezone
 
     declared = service("request")
     action = declared.creating

@@ -53,7 +53,9 @@ def findings() -> list[dict[str, str]]:
         if not installed():
             found.append({"id": "gongzhi.E101", "text": "数据库不是这个版本的。", "hint": "请运行 gongzhi upgrade。"})
     except Error as error:
-        found.append({"id": "gongzhi.E102", "text": f"数据库不能使用:{str(error).strip()}", "hint": "请先运行 gongzhi init。"})
+        found.append(
+            {"id": "gongzhi.E102", "text": f"数据库不能使用:{str(error).strip()}", "hint": "请先运行 gongzhi init。"}
+        )
     try:
         keyring()
     except KeyFileError as error:
@@ -122,7 +124,15 @@ def run_services(chosen: argparse.Namespace) -> int:
     if chosen.json:
         tell(listed)
         return GOOD
-    rows = [(str(row["code"]), str(row["title"]), str(row["desk"]), "-" if row["records"] is None else f"{row['records']:,}") for row in listed]
+    rows = [
+        (
+            str(row["code"]),
+            str(row["title"]),
+            str(row["desk"]),
+            "-" if row["records"] is None else f"{row['records']:,}",
+        )
+        for row in listed
+    ]
     say(table(("代码", "业务", "工作台", "记录"), rows))
     return GOOD
 

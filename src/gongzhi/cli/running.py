@@ -71,7 +71,9 @@ def serve_everything(port: int, *, server: Server | None, sample: str | None) ->
     def ready() -> None:
         if not _answers(port):
             return
-        say(f"\n共治已经打开:http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录,样例账号:\n\n{tables}\n")
+        say(
+            f"\n共治已经打开:http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录,样例账号:\n\n{tables}\n"
+        )
         say("按 Ctrl-C 结束。")
         if sample not in (None, "none"):
             from gongzhi.cli.setting_up import load_sample  # noqa: PLC0415
@@ -116,7 +118,10 @@ def _check_port(port: int) -> None:
 
 def _answers(port: int) -> bool:
     for _ in range(1200):
-        with suppress(OSError, urllib.error.URLError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as page:
+        with (
+            suppress(OSError, urllib.error.URLError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as page,
+        ):
             if page.status == 200:
                 return True
         time.sleep(0.05)

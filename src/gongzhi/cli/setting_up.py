@@ -30,7 +30,11 @@ def run_init(chosen: argparse.Namespace) -> int:
     with database():
         django()
         added = install_city(accounts=chosen.sample != "none")
-        say("已建立:" + ",".join(f"{text} {added[name]:,}" for name, text in _ADDED.items()) if any(added.values()) else "已经是最新,没有改变。")
+        say(
+            "已建立:" + ",".join(f"{text} {added[name]:,}" for name, text in _ADDED.items())
+            if any(added.values())
+            else "已经是最新,没有改变。"
+        )
         if chosen.sample != "none":
             load_sample(chosen.sample)
         hang_up()
@@ -58,7 +62,8 @@ def sample_accounts() -> str:
 
     pack = load_pack(settings.CITY)
     agencies = {agency.code: agency.short for agency in pack.agencies}
-    rows, seen = [], set()
+    rows: list[tuple[str, ...]] = []
+    seen: set[str] = set()
     for account in pack.accounts:
         post = account.posts[0]
         if post.role in seen and not (post.role == "handler" and len(rows) < 8):
@@ -102,7 +107,7 @@ def run_password(chosen: argparse.Namespace) -> int:
         login = chosen.login.strip().casefold()
         account, fresh = Account.objects.using("owner").get_or_create(login=login, defaults={"name": login})
         if fresh:
-            dispatch = Agency.objects.using("owner").filter(kind="dispatch").order_by("id").first()
+            dispatch = Agency.objects.using("owner").filter(kind="dispatch").earliest("id")
             top = Place.objects.using("owner").get(level="city")
             Post.objects.using("owner").create(
                 account=account, agency=dispatch, role="admin", place=top, since=timezone.localdate()

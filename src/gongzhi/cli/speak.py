@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 GOOD, FOUND, BAD = 0, 1, 2
@@ -34,13 +35,15 @@ def leave(text: str) -> NoReturn:
     raise Bad(text)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table in which Chinese characters count two columns."""
     widths = [max(_width(row[number]) for row in [head, *rows]) for number in range(len(head))]
-    lines = []
-    for row in (head, tuple("─" * width for width in widths), *rows):
-        lines.append("  " + "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return "\n".join(lines)
+
+    def line(row: tuple[str, ...]) -> str:
+        cells = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        return "  " + "  ".join(cells).rstrip()
+
+    return "\n".join(map(line, (head, tuple("─" * width for width in widths), *rows)))
 
 
 def _width(text: str) -> int:

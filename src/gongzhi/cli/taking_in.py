@@ -73,7 +73,9 @@ def run_import(chosen: argparse.Namespace) -> int:
             leave(str(error))
         finally:
             hang_up()
-    say(f"读取 {result.read:,} 行,导入 {result.loaded:,},未改变 {result.unchanged:,},隔离 {result.quarantined:,},用时 {result.seconds} 秒。")
+    say(
+        f"读取 {result.read:,} 行,导入 {result.loaded:,},未改变 {result.unchanged:,},隔离 {result.quarantined:,},用时 {result.seconds} 秒。"
+    )
     if result.quarantine:
         say(f"未能导入的行和原因在:{result.quarantine}")
     if chosen.json:

@@ -7,7 +7,7 @@ which tests the right, the stage, the version and the key, and writes everything
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -118,8 +118,8 @@ def execute(sql: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw: psycopg.Connection[tuple[Any, ...]] = connection.connection
-    row = raw.execute(sql, arguments, prepare=True).fetchone()  # type: ignore[call-overload]
-    return row  # type: ignore[no-any-return]
+    answer: Any = raw.execute(sql, arguments, prepare=True).fetchone()
+    return cast("tuple[Any, ...]", answer)
 
 
 def _broken(draft: Draft, constraint: str) -> dict[str, list[str]]:

@@ -22,7 +22,9 @@ class Atlas:
 
     def nearest(self, kind: str, path: str) -> int | None:
         """Return the agency of this kind whose seat is the closest above the path, or None."""
-        found = [(len(seat), agency) for agency, (k, seat, _) in self.agencies.items() if k == kind and within(path, seat)]
+        found = [
+            (len(seat), agency) for agency, (k, seat, _) in self.agencies.items() if k == kind and within(path, seat)
+        ]
         return min(found, key=lambda pair: (-pair[0], pair[1]))[1] if found else None
 
 

@@ -118,7 +118,7 @@ def _plain_list(value: list[Any], depth: int) -> bool:
     return True
 
 
-def _explain(value: object, path: str, depth: int) -> None:
+def _explain(value: object, path: str, depth: int) -> None:  # noqa: C901 (one line for each rule)
     """Raise NotCanonical for the first value that the guard refused; the slow way, only after a refusal."""
     kind = type(value)
     if (kind is dict or kind is list) and not depth:

@@ -13,7 +13,7 @@ from gongzhi.kernel.service import Service, services
 
 
 @register("gongzhi")
-def check_services(app_configs: Any, **_: Any) -> list[CheckMessage]:
+def check_services(app_configs: Any, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 (Django gives it)
     """Check every declared service."""
     return [message for service in services().values() for message in check_service(service)]
 

@@ -174,7 +174,10 @@ def _needs_look(draft: Draft, files: Sequence[Upload]) -> bool:
     action, bound = draft.action, draft.bound
     spoken = any(fact.words and draft.values.get(name) for name, fact in (bound.columns | bound.extras).items())
     return bool(
-        files or spoken or action.gives in (Gives.DISPATCH, Gives.CENTRE) or action.clock in (Clock.RESUME, Clock.EXTEND)
+        files
+        or spoken
+        or action.gives in (Gives.DISPATCH, Gives.CENTRE)
+        or action.clock in (Clock.RESUME, Clock.EXTEND)
     )
 
 
@@ -225,13 +228,15 @@ def _deadline(draft: Draft) -> None:
             due = workdays.shift(draft.found.due_at, draft.found.paused_at or at, at)
         elif action.clock is Clock.EXTEND:
             days = _asked(draft)
-            due = workdays.due(draft.found.due_at, days) if days else draft.found.due_at  # none asked: the guard refuses
+            due = (
+                workdays.due(draft.found.due_at, days) if days else draft.found.due_at
+            )  # none asked: the guard refuses
     draft.arguments.update(due=due, amber=workdays.amber(at, due) if due and source else None, source=source)
 
 
 def _asked(draft: Draft) -> int:
     with acting(draft.actor):
-        days = draft.service.model._default_manager.values_list("asked_days", flat=True).get(pk=draft.record)
+        days = draft.service.model._default_manager.values_list("asked_days", flat=True).get(record=draft.record)
     return int(days)
 
 
@@ -241,12 +246,16 @@ def _effect(draft: Draft) -> None:
         case Effect.LINK:
             with acting(draft.actor):
                 number = str(values["other"]).strip().upper()
-                other = Register.objects.filter(number=number).exclude(pk=draft.record).values_list("pk", flat=True).first()
+                other = (
+                    Register.objects.filter(number=number).exclude(pk=draft.record).values_list("pk", flat=True).first()
+                )
             if other is None:
                 raise Invalid({"other": ["没有这个编号的另一条记录,或您看不到它。请检查编号。"]})
             arguments["other"] = other
         case Effect.TASK:
-            arguments.update(task=uuid7(), task_title=values["task"], task_due=workdays.due(draft.at, values["task_days"]))
+            arguments.update(
+                task=uuid7(), task_title=values["task"], task_due=workdays.due(draft.at, values["task_days"])
+            )
         case Effect.TASK_DONE:
             try:
                 arguments["task"] = UUID(str(values["task_id"]))
@@ -275,7 +284,9 @@ def _facts(draft: Draft) -> None:
 
 def _column(fact: Fact, value: Any) -> Any:
     if value in ("", None):
-        return "" if not getattr(fact, "null", False) and getattr(fact, "empty_strings_allowed", True) else _default(fact)
+        return (
+            "" if not getattr(fact, "null", False) and getattr(fact, "empty_strings_allowed", True) else _default(fact)
+        )
     return int(value) if getattr(fact, "get_internal_type", str)() == "IntegerField" else value
 
 

@@ -48,7 +48,9 @@ class Actor:
         return ROLES[self.role].title
 
 
-_COLUMNS = "post, account, agency, role, coalesce(low, ''), coalesce(high, ''), own, place, name, agency_title, place_name"
+_COLUMNS = (
+    "post, account, agency, role, coalesce(low, ''), coalesce(high, ''), own, place, name, agency_title, place_name"
+)
 _current: ContextVar[Actor | str | None] = ContextVar("gongzhi_actor", default=None)
 
 

@@ -84,7 +84,9 @@ def add_place(actor: Actor, parent: int, name: str, code: str, since: date) -> i
         raise Invalid({"parent": ["网格之下不再分级。"]})
     return int(
         _change(
-            actor, "add_place", "bigint, text, text, text, text, date",
+            actor,
+            "add_place",
+            "bigint, text, text, text, text, date",
             [parent, _free_path(above), level, name, code, since],
             {"parent": parent, "name": name, "code": code, "since": since.isoformat(), "level": level},
         )  # fmt: skip
@@ -117,10 +119,18 @@ def _put_agency(
     _place("place", place)
     return int(
         _change(
-            actor, "put_agency", "bigint, text, text, text, text, bigint, date",
+            actor,
+            "put_agency",
+            "bigint, text, text, text, text, bigint, date",
             [agency, code, title, short, kind, place, ended_on],
-            {"agency": agency, "code": code, "title": title, "kind": kind, "place": place,
-             "ended": ended_on.isoformat() if ended_on else None},
+            {
+                "agency": agency,
+                "code": code,
+                "title": title,
+                "kind": kind,
+                "place": place,
+                "ended": ended_on.isoformat() if ended_on else None,
+            },
         )  # fmt: skip
     )
 
@@ -133,8 +143,11 @@ def add_account(actor: Actor, login: str, name: str, password: str) -> int:
     _text("name", name, 60)
     return int(
         _change(
-            actor, "put_account", "bigint, text, text, boolean, text",
-            [None, login, name, None, _password(password)], {"login": login},
+            actor,
+            "put_account",
+            "bigint, text, text, boolean, text",
+            [None, login, name, None, _password(password)],
+            {"login": login},
         )  # fmt: skip
     )
 
@@ -167,10 +180,18 @@ def add_post(
     since = since or timezone.localdate()
     return int(
         _change(
-            actor, "put_post", "bigint, bigint, bigint, text, bigint, date, date",
+            actor,
+            "put_post",
+            "bigint, bigint, bigint, text, bigint, date, date",
             [None, account, agency, role, place, since, until],
-            {"account": account, "agency": agency, "role": role, "place": place, "since": since.isoformat(),
-             "until": until.isoformat() if until else None},
+            {
+                "account": account,
+                "agency": agency,
+                "role": role,
+                "place": place,
+                "since": since.isoformat(),
+                "until": until.isoformat() if until else None,
+            },
         )  # fmt: skip
     )
 
@@ -200,7 +221,10 @@ def changes(actor: Actor, limit: int = 100) -> list[Change]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM kernel.directory_log(%s, %s)", [actor.post, limit])
         rows = cursor.fetchall()
-    return [Change(at, who, agency, TITLES.get(code, code), orjson.loads(body)["set"]) for at, who, agency, code, body in rows]
+    return [
+        Change(at, who, agency, TITLES.get(code, code), orjson.loads(body)["set"])
+        for at, who, agency, code, body in rows
+    ]
 
 
 TITLES = {

@@ -24,7 +24,6 @@ class Fact:
     listed = False
     verbose_name: Any
     name: str
-    column: str
 
     def entry_value(self, value: Any) -> Json:
         """Return the value as it stands in an entry's canonical text (never called for ``words``)."""
@@ -40,7 +39,9 @@ class Text(Fact, models.TextField):
 
     words = True
 
-    def __init__(self, verbose_name: Any = None, *, search: bool = False, max_length: int = 4000, **options: Any) -> None:
+    def __init__(
+        self, verbose_name: Any = None, *, search: bool = False, max_length: int = 4000, **options: Any
+    ) -> None:
         self.search = search
         super().__init__(verbose_name, max_length=max_length, **options)
 
@@ -54,7 +55,9 @@ class Line(Fact, models.CharField):
 
     words = True
 
-    def __init__(self, verbose_name: Any = None, *, search: bool = False, max_length: int = 120, **options: Any) -> None:
+    def __init__(
+        self, verbose_name: Any = None, *, search: bool = False, max_length: int = 120, **options: Any
+    ) -> None:
         self.search = search
         super().__init__(verbose_name, max_length=max_length, **options)
 
@@ -106,5 +109,3 @@ class Code(Fact, models.CharField):
     def display(self, value: Any) -> str:
         """Return the title, or the code where the list no longer has it."""
         return self.titles().get(value, value) if value else ""
-
-

@@ -82,7 +82,7 @@ class Form:
     """Labels of the record's own columns where the general ones would be unclear."""
 
     @classmethod
-    def check(cls, values: Mapping[str, Any]) -> dict[str, str]:
+    def check(cls, values: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG003 (for those who override)
         """Return what is wrong between fields, by field name; an empty mapping when all is well."""
         return {}
 

@@ -83,7 +83,7 @@ def sets_due(action: Action) -> bool:
     return action.target is not SAME or action.clock in (Clock.RESUME, Clock.EXTEND)
 
 
-def _repeated(service: Service, action: Action) -> str:
+def _repeated(action: Action) -> str:
     same = "" if action.creates else " AND e.record_id = p_record"
     return f"""\
     IF p_idem IS NOT NULL THEN
@@ -149,7 +149,7 @@ DECLARE
     v_head bytea;
     v_body text;
 BEGIN
-{_repeated(service, action)}{_actor(action)}\
+{_repeated(action)}{_actor(action)}\
     SELECT path INTO v_path FROM public.place WHERE id = p_place AND ended_on IS NULL;
     IF NOT FOUND THEN o_outcome := 'absent'; RETURN; END IF;
     o_number := p_number || lpad(nextval('kernel.number_{service.code}')::text, 6, '0');
@@ -250,9 +250,7 @@ def _change_body(service: Service, action: Action) -> str:
     if action.files:
         after += _FILES
     if any(fact.search for fact in form.columns.values()):
-        after += (
-            "    UPDATE public.register_words SET words = words || array_to_tsvector(p_words) WHERE record_id = p_record;\n"
-        )
+        after += "    UPDATE public.register_words SET words = words || array_to_tsvector(p_words) WHERE record_id = p_record;\n"
     match action.effect:
         case Effect.LINK:
             after += (
@@ -273,7 +271,7 @@ DECLARE
     v record;
     v_head bytea;
 BEGIN
-{_repeated(service, action)}{_actor(action)}{before}\
+{_repeated(action)}{_actor(action)}{before}\
     UPDATE public.register r
        SET {changes}
      WHERE {" AND ".join(where)}

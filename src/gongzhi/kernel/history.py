@@ -1,8 +1,8 @@
 """What happened to a record, newest first, in words."""
 
-import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -21,8 +21,8 @@ _LOOKED = "查看了个人信息"
 class Line:
     """One act: who did what, when and why. ``words`` and ``facts`` map labels to what was said and set."""
 
-    at: datetime.datetime
-    recorded_at: datetime.datetime
+    at: datetime
+    recorded_at: datetime
     who: str
     agency: str
     action: str

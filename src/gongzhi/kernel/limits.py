@@ -24,4 +24,4 @@ def sweep() -> int:
     """Forget counters older than a day; the worker calls it. Returns how many."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM rate WHERE since < now() - interval '1 day'")
-        return cursor.rowcount
+        return int(cursor.rowcount)

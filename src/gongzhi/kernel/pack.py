@@ -12,14 +12,12 @@ from functools import cache, cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
 
 from gongzhi.kernel.roles import STAFF
 
 _LEVELS = ("city", "county", "township", "village", "grid")
 _KINDS = ("agency", "dispatch", "centre")
 _STAFF = {role.code for role in STAFF}
-T = TypeVar("T")
 
 
 class PackError(Exception):
@@ -128,16 +126,16 @@ def load_pack(city: str) -> Pack:
     places = tuple(_rows(folder / "places.csv", lambda row: _place(row, former)))
     agencies = tuple(_rows(folder / "agencies.csv", _agency))
     accounts: dict[str, AccountRow] = {}
-    for row in _rows(folder / "accounts.csv", _account):
-        posts = accounts[row.login].posts if row.login in accounts else ()
-        accounts[row.login] = AccountRow(row.login, row.name, posts + row.posts)
+    for person in _rows(folder / "accounts.csv", _account):
+        posts = accounts[person.login].posts if person.login in accounts else ()
+        accounts[person.login] = AccountRow(person.login, person.name, posts + person.posts)
     taxonomy = tuple(_rows(folder / "taxonomy.csv", _category))
     pack = Pack(city, title, portal, (lon, lat), places, agencies, tuple(accounts.values()), taxonomy)
     _check(pack, former)
     return pack
 
 
-def _rows(path: Traversable, make: Callable[[dict[str, str]], T]) -> Iterator[T]:
+def _rows[T](path: Traversable, make: Callable[[dict[str, str]], T]) -> Iterator[T]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -181,7 +179,7 @@ def _category(row: dict[str, str]) -> CategoryRow:
     return CategoryRow(row["code"], row["title"], row["parent"] or None, row["agency"], tuple(row["words"].split()))
 
 
-def _check(pack: Pack, former: Iterable[str]) -> None:
+def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list of what must hold)
     """Hold that everything that is named exists once. Raises PackError."""
     places = {row.code: row for row in pack.places}
     agencies = {row.code for row in pack.agencies}
@@ -199,13 +197,17 @@ def _check(pack: Pack, former: Iterable[str]) -> None:
         above = places.get(row.parent or "")
         if row.level != "city" and (above is None or _LEVELS.index(above.level) != _LEVELS.index(row.level) - 1):
             faults.append(f"places.csv:{row.name}({row.code})的上级不对")
-    faults += [f"agencies.csv:{row.title} 的地点 {row.place} 不存在" for row in pack.agencies if row.place not in places]
+    faults += [
+        f"agencies.csv:{row.title} 的地点 {row.place} 不存在" for row in pack.agencies if row.place not in places
+    ]
     for account in pack.accounts:
         for post in account.posts:
             if post.agency not in agencies or post.place not in places:
                 faults.append(f"accounts.csv:{account.login} 的单位或地点不存在")
             if post.role not in _STAFF:
-                faults.append(f"accounts.csv:{account.login} 的角色 {post.role} 不存在,可用的有 {'、'.join(sorted(_STAFF))}")
+                faults.append(
+                    f"accounts.csv:{account.login} 的角色 {post.role} 不存在,可用的有 {'、'.join(sorted(_STAFF))}"
+                )
     codes = {row.code for row in pack.taxonomy}
     for kind in pack.taxonomy:
         if kind.agency not in agencies or (kind.parent and kind.parent not in codes):

@@ -31,7 +31,9 @@ class Absent(Refused):
 class Conflict(Refused):
     """Somebody was first: ``who`` of ``agency`` did ``action_title`` at ``at``; the record stands at ``version``."""
 
-    def __init__(self, *, who: str, agency: str, at: datetime, action_title: str, version: int, stage_title: str) -> None:
+    def __init__(
+        self, *, who: str, agency: str, at: datetime, action_title: str, version: int, stage_title: str
+    ) -> None:
         self.who, self.agency, self.at = who, agency, at
         self.action_title, self.version, self.stage_title = action_title, version, stage_title
         when = timezone.localtime(at)

@@ -1,10 +1,9 @@
 """Signing in: Argon2id hashes, a lock-out that an attacker cannot turn into a way to learn which names exist."""
 
-from django.db import connection, transaction
-from django.utils import timezone
-
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from django.db import connection, transaction
+from django.utils import timezone
 
 from gongzhi.kernel.limits import allow
 from gongzhi.kernel.models import SignInTry

@@ -62,7 +62,11 @@ def _of_entry(entry: Entry) -> Iterable[dict[str, Any]]:
             yield _notice(entry, record, agency, "escalated", f"{what}已被催办,请尽快处理", at)
     elif body["agency"] is not None:
         owed = service.procedure.owed(action.target.code)
-        until = f",请在 {timezone.localtime(record.due_at):%-m月%-d日 %H:%M} 前{owed.title}" if owed and record.due_at else ""
+        until = (
+            f",请在 {timezone.localtime(record.due_at):%-m月%-d日 %H:%M} 前{owed.title}"
+            if owed and record.due_at
+            else ""
+        )
         yield _notice(entry, record, body["agency"], "assigned", f"{what}转到您单位{until}", at)
     elif action.tells is not Gives.KEEP:
         agency = atlas().nearest(action.tells.value, record.place_path)
@@ -100,7 +104,9 @@ def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
         late = running.filter(due_at__lte=now)
         red = list(_told(late, "red", "已经超期"))
         over = [r for r in late.filter(alert__lt=len(_ESCALATE_AFTER)).order_by("due_at")[:_BATCH] if _overdue(r, now)]
-        ended = list(Register.objects.filter(closed_at=None, due_at__lte=now, due_source="").order_by("due_at")[:_BATCH])
+        ended = list(
+            Register.objects.filter(closed_at=None, due_at__lte=now, due_source="").order_by("due_at")[:_BATCH]
+        )
     counts = {"amber": _tell(clock, amber), "red": _tell(clock, red), "escalated": 0, "closed": 0}
     for record in over:
         counts["escalated"] += _try(clock, record, "escalate", None, f"late:{record.pk}:{record.alert}:{record.due_at}")

@@ -31,7 +31,11 @@ class OsUser:
         if not self.switch:
             return os.access(folder, os.X_OK)
         tried = subprocess.run(
-            ["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)], cwd="/", capture_output=True, check=False, **self.popen()
+            ["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)],
+            cwd="/",
+            capture_output=True,
+            check=False,
+            **self.popen(),
         )
         return tried.returncode == 0
 
@@ -91,8 +95,17 @@ def _system_user() -> pwd.struct_passwd:
                 f"请自行建立系统用户 {NAME}，或改用普通用户运行"
             )
         made = subprocess.run(
-            [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-            + ["--shell", "/usr/sbin/nologin", NAME],
+            [
+                useradd,
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--home-dir",
+                "/nonexistent",
+                "--shell",
+                "/usr/sbin/nologin",
+                NAME,
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -91,7 +91,10 @@ class Server:
 
     def ready(self) -> bool:
         """Return whether the server answers."""
-        return self._run("pg_isready", "-q", "-h", str(self.socket_folder), "-U", SUPERUSER, "-d", "postgres").returncode == 0
+        return (
+            self._run("pg_isready", "-q", "-h", str(self.socket_folder), "-U", SUPERUSER, "-d", "postgres").returncode
+            == 0
+        )
 
     # --- folders ------------------------------------------------------------------------------------------------
 
@@ -187,7 +190,14 @@ class Server:
         if self.ready():
             return
         self._make_socket_folder()
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.socket_folder}", "-c", "max_connections=200"]
+        options = [
+            "-c",
+            "listen_addresses=",
+            "-c",
+            f"unix_socket_directories={self.socket_folder}",
+            "-c",
+            "max_connections=200",
+        ]
         options += [] if self.durable else _FAST
         for _ in range(2):
             started = self._run(
@@ -228,7 +238,9 @@ class Server:
         environment = {**os.environ, "LC_ALL": "C", "LC_MESSAGES": "C"}
         for variable in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGOPTIONS", "PGDATA", "PGSERVICE"):
             environment.pop(variable, None)
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:  # no pipe: the server would keep it
+        with tempfile.TemporaryFile(
+            "w+", encoding="utf-8", errors="replace"
+        ) as said:  # no pipe: the server would keep it
             done = subprocess.run(
                 [path, *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment,
                 cwd="/", umask=0o077, **self.user.popen(),

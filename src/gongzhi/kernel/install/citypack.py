@@ -31,7 +31,9 @@ def load_city(code: str) -> dict[str, int]:
             account, fresh = _db(Account).get_or_create(login=role.code, defaults={"name": role.title})
             if fresh:
                 added += 1
-                _db(Post).create(account=account, agency=dispatch, role=role.code, place=top, since=timezone.localdate())
+                _db(Post).create(
+                    account=account, agency=dispatch, role=role.code, place=top, since=timezone.localdate()
+                )
         _directory(dispatch, top)
     return {"places": added_places, "agencies": added_agencies, "accounts": added}
 

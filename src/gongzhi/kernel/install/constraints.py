@@ -19,13 +19,15 @@ def conditions(model: type[models.Model]) -> dict[str, str]:
     """Return the condition by column that the model's fields imply."""
     made: dict[str, str] = {}
     for field in model._meta.local_fields:
-        column = field.column
+        column = str(field.column)
         if isinstance(field, Whole):
             made[column] = f"{column} BETWEEN {field.least} AND {field.most}"
         elif isinstance(field, Code) and field.codes:
             made[column] = f"{column} IN ({quoted(*field.codes, *([''] if field.blank else []))})"
         elif isinstance(field, Code):
-            made[column] = f"char_length({column}) <= {field.max_length}" + ("" if field.blank else f" AND {column} <> ''")
+            made[column] = f"char_length({column}) <= {field.max_length}" + (
+                "" if field.blank else f" AND {column} <> ''"
+            )
         elif isinstance(field, Fact) and isinstance(field, models.TextField | models.CharField):
             least = "" if field.blank else f" AND btrim({column}) <> ''"
             made[column] = f"char_length({column}) <= {field.max_length}{least}"

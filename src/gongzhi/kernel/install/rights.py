@@ -18,7 +18,9 @@ _APPEND = ("entry", "disclosure")
 _PUBLIC = ("place", "place_name", "agency")  # public knowledge, wanted by the portal before anyone is known
 
 _ON_RECORD = "EXISTS (SELECT FROM public.register r WHERE r.id = {column})"
-_SOMEONE = "coalesce(current_setting('gz.post', true), '') <> '' OR coalesce(current_setting('gz.follow', true), '') <> ''"
+_SOMEONE = (
+    "coalesce(current_setting('gz.post', true), '') <> '' OR coalesce(current_setting('gz.follow', true), '') <> ''"
+)
 _RULES = {
     "register": "kernel.sees(place_path, agency_id, id) AND service <> 'directory'",
     "link": f"{_ON_RECORD.format(column='a_id')} AND {_ON_RECORD.format(column='b_id')}",

@@ -54,7 +54,9 @@ def install(*, load: bool = True) -> dict[str, int]:
     except OperationalError as error:
         raise InstallError(f"连不上数据库：{str(error).strip()}") from error
     if version < 180000:
-        raise InstallError(f"需要 PostgreSQL 18 或更新的版本，这个服务器是 {version // 10000}。请升级服务器或使用内嵌数据库。")
+        raise InstallError(
+            f"需要 PostgreSQL 18 或更新的版本，这个服务器是 {version // 10000}。请升级服务器或使用内嵌数据库。"
+        )
     try:
         call_command("migrate", database="owner", verbosity=0, interactive=False, skip_checks=True)
         made = Roles.of(settings.DATABASES["default"]["USER"], settings.DATABASES["owner"]["USER"])

@@ -7,401 +7,579 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('login', models.CharField(max_length=60, unique=True)),
-                ('name', models.CharField(max_length=60)),
-                ('active', models.BooleanField(default=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("login", models.CharField(max_length=60, unique=True)),
+                ("name", models.CharField(max_length=60)),
+                ("active", models.BooleanField(default=True)),
             ],
             options={
-                'db_table': 'account',
-                'ordering': ('login',),
+                "db_table": "account",
+                "ordering": ("login",),
             },
         ),
         migrations.CreateModel(
-            name='Agency',
+            name="Agency",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=40, unique=True)),
-                ('title', models.CharField(max_length=80)),
-                ('short', models.CharField(max_length=20)),
-                ('kind', models.CharField(max_length=20)),
-                ('ended_on', models.DateField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.CharField(max_length=40, unique=True)),
+                ("title", models.CharField(max_length=80)),
+                ("short", models.CharField(max_length=20)),
+                ("kind", models.CharField(max_length=20)),
+                ("ended_on", models.DateField(null=True)),
             ],
             options={
-                'verbose_name_plural': 'agencies',
-                'db_table': 'agency',
-                'ordering': ('code',),
+                "verbose_name_plural": "agencies",
+                "db_table": "agency",
+                "ordering": ("code",),
             },
         ),
         migrations.CreateModel(
-            name='OutboxPosition',
+            name="OutboxPosition",
             fields=[
-                ('reader', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('xid', models.BigIntegerField()),
-                ('entry', models.UUIDField()),
+                ("reader", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("xid", models.BigIntegerField()),
+                ("entry", models.UUIDField()),
             ],
             options={
-                'db_table': 'outbox_position',
+                "db_table": "outbox_position",
             },
         ),
         migrations.CreateModel(
-            name='Rate',
+            name="Rate",
             fields=[
-                ('key', models.CharField(max_length=120, primary_key=True, serialize=False)),
-                ('count', models.IntegerField()),
-                ('since', models.DateTimeField()),
+                ("key", models.CharField(max_length=120, primary_key=True, serialize=False)),
+                ("count", models.IntegerField()),
+                ("since", models.DateTimeField()),
             ],
             options={
-                'db_table': 'rate',
+                "db_table": "rate",
             },
         ),
         migrations.CreateModel(
-            name='Register',
+            name="Register",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('service_code', models.CharField(db_column='service', max_length=40)),
-                ('number', models.CharField(max_length=40)),
-                ('title', models.CharField(max_length=120)),
-                ('stage_code', models.CharField(db_column='stage', max_length=40)),
-                ('place_path', models.CharField(db_collation='C', max_length=20)),
-                ('lon', models.FloatField(null=True)),
-                ('lat', models.FloatField(null=True)),
-                ('channel', models.CharField(max_length=20)),
-                ('opened_at', models.DateTimeField()),
-                ('stage_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField(null=True)),
-                ('amber_at', models.DateTimeField(null=True)),
-                ('due_source', models.CharField(max_length=60)),
-                ('paused_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('alert', models.SmallIntegerField(default=0)),
-                ('version', models.IntegerField()),
-                ('entries', models.IntegerField()),
-                ('head', models.BinaryField()),
-                ('follow', models.BinaryField(null=True)),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("service_code", models.CharField(db_column="service", max_length=40)),
+                ("number", models.CharField(max_length=40)),
+                ("title", models.CharField(max_length=120)),
+                ("stage_code", models.CharField(db_column="stage", max_length=40)),
+                ("place_path", models.CharField(db_collation="C", max_length=20)),
+                ("lon", models.FloatField(null=True)),
+                ("lat", models.FloatField(null=True)),
+                ("channel", models.CharField(max_length=20)),
+                ("opened_at", models.DateTimeField()),
+                ("stage_at", models.DateTimeField()),
+                ("due_at", models.DateTimeField(null=True)),
+                ("amber_at", models.DateTimeField(null=True)),
+                ("due_source", models.CharField(max_length=60)),
+                ("paused_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("alert", models.SmallIntegerField(default=0)),
+                ("version", models.IntegerField()),
+                ("entries", models.IntegerField()),
+                ("head", models.BinaryField()),
+                ("follow", models.BinaryField(null=True)),
             ],
             options={
-                'db_table': 'register',
+                "db_table": "register",
             },
         ),
         migrations.CreateModel(
-            name='SignInTry',
+            name="SignInTry",
             fields=[
-                ('login', models.CharField(max_length=60, primary_key=True, serialize=False)),
-                ('count', models.IntegerField()),
-                ('since', models.DateTimeField()),
-                ('until', models.DateTimeField(null=True)),
+                ("login", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                ("count", models.IntegerField()),
+                ("since", models.DateTimeField()),
+                ("until", models.DateTimeField(null=True)),
             ],
             options={
-                'db_table': 'sign_in_try',
+                "db_table": "sign_in_try",
             },
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20)),
-                ('text', models.CharField(max_length=200)),
-                ('at', models.DateTimeField()),
-                ('once', models.CharField(max_length=120, unique=True)),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.agency')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=20)),
+                ("text", models.CharField(max_length=200)),
+                ("at", models.DateTimeField()),
+                ("once", models.CharField(max_length=120, unique=True)),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.agency"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'notice',
-                'ordering': ('-at',),
+                "db_table": "notice",
+                "ordering": ("-at",),
             },
         ),
         migrations.CreateModel(
-            name='NoticeRead',
+            name="NoticeRead",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='kernel.account')),
-                ('notice', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reads', to='kernel.notice')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="kernel.account"
+                    ),
+                ),
+                (
+                    "notice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="reads", to="kernel.notice"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'notice_read',
-            },
-        ),
-        migrations.AddField(
-            model_name='notice',
-            name='readers',
-            field=models.ManyToManyField(related_name='+', through='kernel.NoticeRead', to='kernel.account'),
-        ),
-        migrations.CreateModel(
-            name='Place',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(db_collation='C', max_length=20, unique=True)),
-                ('level', models.CharField(max_length=10)),
-                ('name', models.CharField(max_length=60)),
-                ('code', models.CharField(max_length=20, unique=True)),
-                ('lon', models.FloatField(null=True)),
-                ('lat', models.FloatField(null=True)),
-                ('ended_on', models.DateField(null=True)),
-                ('parent', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='kernel.place')),
-            ],
-            options={
-                'db_table': 'place',
-                'ordering': ('path',),
+                "db_table": "notice_read",
             },
         ),
         migrations.AddField(
-            model_name='agency',
-            name='place',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.place'),
+            model_name="notice",
+            name="readers",
+            field=models.ManyToManyField(related_name="+", through="kernel.NoticeRead", to="kernel.account"),
         ),
         migrations.CreateModel(
-            name='PlaceName',
+            name="Place",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60)),
-                ('code', models.CharField(max_length=20)),
-                ('since', models.DateField(null=True)),
-                ('until', models.DateField(null=True)),
-                ('place', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='names', to='kernel.place')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("path", models.CharField(db_collation="C", max_length=20, unique=True)),
+                ("level", models.CharField(max_length=10)),
+                ("name", models.CharField(max_length=60)),
+                ("code", models.CharField(max_length=20, unique=True)),
+                ("lon", models.FloatField(null=True)),
+                ("lat", models.FloatField(null=True)),
+                ("ended_on", models.DateField(null=True)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="kernel.place",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'place_name',
-                'ordering': ('place', '-since'),
-            },
-        ),
-        migrations.CreateModel(
-            name='Post',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(max_length=20)),
-                ('since', models.DateField()),
-                ('until', models.DateField(null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='posts', to='kernel.account')),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='posts', to='kernel.agency')),
-                ('place', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.place')),
-            ],
-            options={
-                'db_table': 'post',
-                'ordering': ('id',),
-            },
-        ),
-        migrations.CreateModel(
-            name='Entry',
-            fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('seq', models.IntegerField()),
-                ('at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('action', models.CharField(max_length=40)),
-                ('stage_from', models.CharField(max_length=40)),
-                ('stage_to', models.CharField(max_length=40)),
-                ('version', models.IntegerField()),
-                ('alg', models.CharField(max_length=10)),
-                ('body', models.TextField()),
-                ('hash', models.BinaryField()),
-                ('sealed', models.BinaryField(null=True)),
-                ('idem', models.CharField(max_length=80, null=True)),
-                ('xid', models.BigIntegerField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.account')),
-                ('agency', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.agency')),
-                ('loader', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.post')),
-                ('post', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.post')),
-            ],
-            options={
-                'verbose_name_plural': 'entries',
-                'db_table': 'entry',
-                'ordering': ('record', 'seq'),
-            },
-        ),
-        migrations.CreateModel(
-            name='RecordKey',
-            fields=[
-                ('record', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='+', serialize=False, to='kernel.register')),
-                ('wrapped', models.BinaryField(null=True)),
-            ],
-            options={
-                'db_table': 'record_key',
-            },
-        ),
-        migrations.CreateModel(
-            name='RegisterWords',
-            fields=[
-                ('record', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='+', serialize=False, to='kernel.register')),
-                ('words', gongzhi.kernel.models.register.WordsField()),
-            ],
-            options={
-                'db_table': 'register_words',
+                "db_table": "place",
+                "ordering": ("path",),
             },
         ),
         migrations.AddField(
-            model_name='register',
-            name='agency',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.agency'),
-        ),
-        migrations.AddField(
-            model_name='register',
-            name='filed_by',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.post'),
-        ),
-        migrations.AddField(
-            model_name='register',
-            name='place',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.place'),
+            model_name="agency",
+            name="place",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.place"),
         ),
         migrations.CreateModel(
-            name='Party',
+            name="PlaceName",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('role', models.CharField(max_length=40)),
-                ('known', models.CharField(max_length=200)),
-                ('record', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='parties', to='kernel.register')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=60)),
+                ("code", models.CharField(max_length=20)),
+                ("since", models.DateField(null=True)),
+                ("until", models.DateField(null=True)),
+                (
+                    "place",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="names", to="kernel.place"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'parties',
-                'db_table': 'party',
+                "db_table": "place_name",
+                "ordering": ("place", "-since"),
+            },
+        ),
+        migrations.CreateModel(
+            name="Post",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("role", models.CharField(max_length=20)),
+                ("since", models.DateField()),
+                ("until", models.DateField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="posts", to="kernel.account"
+                    ),
+                ),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="posts", to="kernel.agency"
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.place"),
+                ),
+            ],
+            options={
+                "db_table": "post",
+                "ordering": ("id",),
+            },
+        ),
+        migrations.CreateModel(
+            name="Entry",
+            fields=[
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("seq", models.IntegerField()),
+                ("at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("action", models.CharField(max_length=40)),
+                ("stage_from", models.CharField(max_length=40)),
+                ("stage_to", models.CharField(max_length=40)),
+                ("version", models.IntegerField()),
+                ("alg", models.CharField(max_length=10)),
+                ("body", models.TextField()),
+                ("hash", models.BinaryField()),
+                ("sealed", models.BinaryField(null=True)),
+                ("idem", models.CharField(max_length=80, null=True)),
+                ("xid", models.BigIntegerField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="kernel.account",
+                    ),
+                ),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="kernel.agency",
+                    ),
+                ),
+                (
+                    "loader",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="kernel.post",
+                    ),
+                ),
+                (
+                    "post",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.post"
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "entries",
+                "db_table": "entry",
+                "ordering": ("record", "seq"),
+            },
+        ),
+        migrations.CreateModel(
+            name="RecordKey",
+            fields=[
+                (
+                    "record",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="kernel.register",
+                    ),
+                ),
+                ("wrapped", models.BinaryField(null=True)),
+            ],
+            options={
+                "db_table": "record_key",
+            },
+        ),
+        migrations.CreateModel(
+            name="RegisterWords",
+            fields=[
+                (
+                    "record",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="kernel.register",
+                    ),
+                ),
+                ("words", gongzhi.kernel.models.register.WordsField()),
+            ],
+            options={
+                "db_table": "register_words",
             },
         ),
         migrations.AddField(
-            model_name='notice',
-            name='record',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notices', to='kernel.register'),
+            model_name="register",
+            name="agency",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.agency"
+            ),
+        ),
+        migrations.AddField(
+            model_name="register",
+            name="filed_by",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.post"
+            ),
+        ),
+        migrations.AddField(
+            model_name="register",
+            name="place",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.place"
+            ),
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Party",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20)),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.entry')),
-                ('a', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='links_out', to='kernel.register')),
-                ('b', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='links_in', to='kernel.register')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("role", models.CharField(max_length=40)),
+                ("known", models.CharField(max_length=200)),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="parties", to="kernel.register"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'link',
+                "verbose_name_plural": "parties",
+                "db_table": "party",
             },
         ),
         migrations.AddField(
-            model_name='entry',
-            name='record',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='history', to='kernel.register'),
+            model_name="notice",
+            name="record",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="notices", to="kernel.register"
+            ),
         ),
         migrations.CreateModel(
-            name='Disclosure',
+            name="Link",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('purpose', models.CharField(max_length=40)),
-                ('fields', models.CharField(max_length=200)),
-                ('at', models.DateTimeField()),
-                ('xid', models.BigIntegerField()),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.account')),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.agency')),
-                ('party', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='disclosures', to='kernel.party')),
-                ('post', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.post')),
-                ('record', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='disclosures', to='kernel.register')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=20)),
+                (
+                    "entry",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.entry"),
+                ),
+                (
+                    "a",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="links_out", to="kernel.register"
+                    ),
+                ),
+                (
+                    "b",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="links_in", to="kernel.register"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'disclosure',
-                'ordering': ('-at',),
+                "db_table": "link",
+            },
+        ),
+        migrations.AddField(
+            model_name="entry",
+            name="record",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="history",
+                to="kernel.register",
+            ),
+        ),
+        migrations.CreateModel(
+            name="Disclosure",
+            fields=[
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("purpose", models.CharField(max_length=40)),
+                ("fields", models.CharField(max_length=200)),
+                ("at", models.DateTimeField()),
+                ("xid", models.BigIntegerField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.account"
+                    ),
+                ),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.agency"
+                    ),
+                ),
+                (
+                    "party",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="disclosures", to="kernel.party"
+                    ),
+                ),
+                (
+                    "post",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.post"),
+                ),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="disclosures", to="kernel.register"
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "disclosure",
+                "ordering": ("-at",),
             },
         ),
         migrations.CreateModel(
-            name='DeadlineKept',
+            name="DeadlineKept",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('stage', models.CharField(max_length=40)),
-                ('started_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField()),
-                ('met_at', models.DateTimeField()),
-                ('source', models.CharField(max_length=60)),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.agency')),
-                ('record', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deadlines', to='kernel.register')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("stage", models.CharField(max_length=40)),
+                ("started_at", models.DateTimeField()),
+                ("due_at", models.DateTimeField()),
+                ("met_at", models.DateTimeField()),
+                ("source", models.CharField(max_length=60)),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.agency"
+                    ),
+                ),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deadlines", to="kernel.register"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'deadline_kept',
+                "db_table": "deadline_kept",
             },
         ),
         migrations.CreateModel(
-            name='Attachment',
+            name="Attachment",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('address', models.CharField(max_length=100)),
-                ('name', models.CharField(max_length=200)),
-                ('media_type', models.CharField(max_length=100)),
-                ('size', models.BigIntegerField()),
-                ('digest', models.CharField(max_length=100)),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attachments', to='kernel.entry')),
-                ('record', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attachments', to='kernel.register')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("address", models.CharField(max_length=100)),
+                ("name", models.CharField(max_length=200)),
+                ("media_type", models.CharField(max_length=100)),
+                ("size", models.BigIntegerField()),
+                ("digest", models.CharField(max_length=100)),
+                (
+                    "entry",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="attachments", to="kernel.entry"
+                    ),
+                ),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="attachments", to="kernel.register"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'attachment',
+                "db_table": "attachment",
             },
         ),
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('title', models.CharField(max_length=120)),
-                ('due_at', models.DateTimeField()),
-                ('done_at', models.DateTimeField(null=True)),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.agency')),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.entry')),
-                ('record', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tasks', to='kernel.register')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("title", models.CharField(max_length=120)),
+                ("due_at", models.DateTimeField()),
+                ("done_at", models.DateTimeField(null=True)),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.agency"
+                    ),
+                ),
+                (
+                    "entry",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.entry"),
+                ),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="tasks", to="kernel.register"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'task',
+                "db_table": "task",
             },
         ),
         migrations.AddConstraint(
-            model_name='noticeread',
-            constraint=models.UniqueConstraint(fields=('notice', 'account'), name='notice_read_once'),
+            model_name="noticeread",
+            constraint=models.UniqueConstraint(fields=("notice", "account"), name="notice_read_once"),
         ),
         migrations.AddIndex(
-            model_name='register',
-            index=models.Index(condition=models.Q(('closed_at', None)), fields=['place_path', 'due_at'], name='register_open_place'),
+            model_name="register",
+            index=models.Index(
+                condition=models.Q(("closed_at", None)), fields=["place_path", "due_at"], name="register_open_place"
+            ),
         ),
         migrations.AddIndex(
-            model_name='register',
-            index=models.Index(condition=models.Q(('closed_at', None)), fields=['agency', 'due_at'], name='register_open_agency'),
+            model_name="register",
+            index=models.Index(
+                condition=models.Q(("closed_at", None)), fields=["agency", "due_at"], name="register_open_agency"
+            ),
         ),
         migrations.AddIndex(
-            model_name='register',
-            index=models.Index(condition=models.Q(('closed_at', None)), fields=['due_at'], name='register_open_due'),
+            model_name="register",
+            index=models.Index(condition=models.Q(("closed_at", None)), fields=["due_at"], name="register_open_due"),
         ),
         migrations.AddIndex(
-            model_name='register',
-            index=models.Index(fields=['service_code', '-opened_at'], name='register_service_opened'),
+            model_name="register",
+            index=models.Index(fields=["service_code", "-opened_at"], name="register_service_opened"),
         ),
         migrations.AddConstraint(
-            model_name='register',
-            constraint=models.UniqueConstraint(fields=('number',), name='register_number'),
+            model_name="register",
+            constraint=models.UniqueConstraint(fields=("number",), name="register_number"),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(fields=['agency', '-at'], name='notice_agency'),
+            model_name="notice",
+            index=models.Index(fields=["agency", "-at"], name="notice_agency"),
         ),
         migrations.AddConstraint(
-            model_name='link',
-            constraint=models.UniqueConstraint(fields=('a', 'b', 'kind'), name='link_once'),
+            model_name="link",
+            constraint=models.UniqueConstraint(fields=("a", "b", "kind"), name="link_once"),
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(fields=['xid', 'id'], name='entry_xid'),
+            model_name="entry",
+            index=models.Index(fields=["xid", "id"], name="entry_xid"),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(fields=('record', 'seq'), name='entry_record_seq'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(fields=("record", "seq"), name="entry_record_seq"),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(fields=('post', 'idem'), name='entry_post_idem'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(fields=("post", "idem"), name="entry_post_idem"),
         ),
         migrations.AddIndex(
-            model_name='deadlinekept',
-            index=models.Index(fields=['agency', 'met_at'], name='deadline_kept_agency'),
+            model_name="deadlinekept",
+            index=models.Index(fields=["agency", "met_at"], name="deadline_kept_agency"),
         ),
     ]

@@ -82,9 +82,9 @@ class Register(models.Model):
 
 
 class WordsField(models.Field):  # type: ignore[type-arg]
-    """A tsvector. (Django's own needs django.contrib.postgres, which asks every new connection for types unused here.)"""
+    """A tsvector. Django's own field needs django.contrib.postgres, which asks each new connection for types unused here."""
 
-    def db_type(self, connection: Any) -> str:
+    def db_type(self, connection: Any) -> str:  # noqa: ARG002
         """Return PostgreSQL's type."""
         return "tsvector"
 
