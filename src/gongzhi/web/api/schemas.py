@@ -1,0 +1,136 @@
+"""Schemas made of the declarations: one for each action's form, one for each service's record."""
+
+from typing import Any
+
+from django import forms
+from ninja import Schema
+from pydantic import ConfigDict, Field, create_model
+
+from gongzhi.kernel.fields import Code, Fact, Whole
+from gongzhi.kernel.forms import AgencyField, PlaceField, PointField
+from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.service import Service
+
+
+class Strict(Schema):
+    """A body in which an unknown name is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DoneOut(Schema):
+    """The act happened; ``repeated``: it had happened before under the same key. ``follow`` only where a record was made."""
+
+    record: str
+    number: str
+    version: int
+    stage: str
+    repeated: bool
+    follow: str = ""
+
+
+class ErrorOut(Schema):
+    """Why not: one sentence for a person."""
+
+    detail: str
+
+
+class InvalidOut(ErrorOut):
+    """What is wrong, by field."""
+
+    errors: dict[str, list[str]] = {}
+
+
+class ConflictOut(ErrorOut):
+    """Who was first, what they did and when, and how the record stands now."""
+
+    who: str = ""
+    agency: str = ""
+    at: str = ""
+    action: str = ""
+    version: int = 0
+    stage: str = ""
+
+
+class HistoryOut(Schema):
+    """One act of a record."""
+
+    at: str
+    who: str
+    agency: str
+    action: str
+    title: str
+    words: dict[str, str]
+    facts: dict[str, str]
+    files: list[str]
+
+
+def _type(asked: forms.Field) -> Any:
+    match asked:
+        case PlaceField() | AgencyField() | forms.IntegerField():
+            return int
+        case PointField():
+            return tuple[float, float] | str
+        case _:
+            return str
+
+
+def form_schema(service: Service, action: Action) -> type[Schema]:
+    """Return the schema of an action's form; ``Field`` descriptions are what the page shows as label and hint."""
+    fields: dict[str, Any] = {}
+    for name, asked in service.form(action).fields.items():
+        kind = _type(asked)
+        words = " ".join(filter(None, (str(asked.label or ""), str(asked.help_text or ""))))
+        fields[name] = (
+            (kind, Field(description=words)) if asked.required else (kind | None, Field(None, description=words))
+        )
+    return create_model(f"{service.code}_{action.code}_form", __base__=Strict, **fields)
+
+
+def body_schema(service: Service, action: Action) -> type[Schema]:
+    """Return the schema of the body that does an action: its form, and the version that was seen where it matters."""
+    form = form_schema(service, action)
+    required = any(field.is_required() for field in form.model_fields.values())
+    fields: dict[str, Any] = {"form": (form, ...) if required else (form, Field(default_factory=form))}
+    if not action.creates:
+        words = "读到的版本号;别人先改过时得到 409"
+        fields["version"] = (
+            (int, Field(description=words)) if action.versioned else (int | None, Field(None, description=words))
+        )
+    return create_model(f"{service.code}_{action.code}", __base__=Strict, **fields)
+
+
+def _fact_type(fact: Fact) -> Any:
+    return int if isinstance(fact, Whole) else str
+
+
+def record_schema(service: Service, *, texts: bool) -> type[Schema]:
+    """Return the schema of a record; in lists the long texts are left out."""
+    facts: dict[str, Any] = {}
+    for name, fact in service.facts.items():
+        if texts or not fact.words:
+            facts[name] = (_fact_type(fact) | None, Field(None, description=str(fact.verbose_name)))
+            if isinstance(fact, Code):
+                facts[f"{name}_title"] = (str | None, None)
+    suffix = "record" if texts else "row"
+    inner = create_model(f"{service.code}_{suffix}_facts", __base__=Schema, **facts)
+    return create_model(
+        f"{service.code}_{suffix}", __base__=Schema,
+        record=(str, ...), number=(str, ...), title=(str, ...), stage=(str, ...), stage_title=(str, ...),
+        agency=(int, ...), agency_title=(str, ...), place=(int, ...), place_name=(str, ...),
+        lon=(float | None, None), lat=(float | None, None), opened_at=(str, ...), due_at=(str | None, None),
+        due_source=(str, ""), paused_at=(str | None, None), closed_at=(str | None, None), version=(int, ...), facts=(inner, ...),
+        **({"actions": (list[str], Field([], description="我现在可以做的动作"))} if texts else {}),
+    )  # type: ignore[call-overload,no-any-return]  # fmt: skip
+
+
+def facts_out(service: Service, row: Any, *, texts: bool) -> dict[str, Any]:
+    """Return a row's facts as the API gives them: value, and title beside a code."""
+    made: dict[str, Any] = {}
+    for name, fact in service.facts.items():
+        if texts or not fact.words:
+            value = getattr(row, name)
+            made[name] = value
+            if isinstance(fact, Code):
+                made[f"{name}_title"] = fact.display(value)
+    return made

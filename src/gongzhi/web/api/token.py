@@ -1,0 +1,102 @@
+"""Tokens of the API: signed, for one post, twelve hours. They are not kept; a post that ends takes its tokens with it."""
+
+import time
+from threading import Lock
+from typing import Any
+
+from django.core import signing
+from django.db import connection
+from django.http import HttpRequest
+from ninja import Router, Schema
+from ninja.errors import HttpError
+from ninja.security import HttpBearer
+
+from gongzhi.kernel.context import Actor, actor_of, actors_of
+from gongzhi.kernel.signin import SignInRefused, sign_in
+from gongzhi.web.guard import address
+
+SALT = "gongzhi.api"
+HOLDS = 12 * 3600  # seconds
+_REMEMBERED = 10.0  # seconds; every act is checked again in the database, so this only saves a question
+_held: dict[Any, tuple[float, Actor]] = {}
+_lock = Lock()
+router = Router(tags=["令牌"])
+
+
+class Asked(Schema):
+    """Login and password; ``post`` chooses one of several posts."""
+
+    login: str
+    password: str
+    post: int | None = None
+
+
+class PostOut(Schema):
+    """A post that the account holds."""
+
+    post: int
+    role: str
+    agency: str
+    place: str
+
+
+class Given(Schema):
+    """The token, until when it holds in seconds, the post it acts as, and the account's other posts."""
+
+    token: str
+    expires_in: int
+    post: int
+    posts: list[PostOut]
+
+
+class Refusal(Schema):
+    """A sentence for the person who asked."""
+
+    detail: str
+
+
+@router.post("", response={200: Given, 401: Refusal}, summary="取得令牌", auth=None)
+def token(request: HttpRequest, asked: Asked) -> Any:
+    """Return a token for the account's oldest post of today, or the one asked for."""
+    try:
+        held = actors_of(sign_in(asked.login, asked.password, address(request)))
+    except SignInRefused as refused:
+        raise HttpError(401, str(refused)) from refused
+    chosen = next((actor for actor in held if asked.post in (None, actor.post)), None)
+    if chosen is None:
+        raise HttpError(401, "您的账号没有这个岗位。")
+    posts = [PostOut(post=a.post, role=a.role_title, agency=a.agency_title, place=a.place_name) for a in held]
+    return Given(token=issue(chosen), expires_in=HOLDS, post=chosen.post, posts=posts)
+
+
+def issue(actor: Actor) -> str:
+    """Return a token for the actor."""
+    return signing.TimestampSigner(salt=SALT).sign(f"{actor.account}.{actor.post}")
+
+
+class Bearer(HttpBearer):
+    """Turns the token into the actor, as ``request.auth``."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Actor | None:
+        """Return the actor, or None for a token that does not hold. Raises NoPost."""
+        try:
+            account, _, post = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).partition(".")
+        except signing.BadSignature:
+            return None
+        actor = remembered(int(post))
+        return actor if str(actor.account) == account else None
+
+
+def remembered(post: int) -> Actor:
+    """Return the actor of a post, asked for at most every ten seconds. Raises NoPost."""
+    where = connection.settings_dict
+    key = (where["HOST"], where["PORT"], where["NAME"], post)
+    kept = _held.get(key)
+    if kept and kept[0] > time.monotonic():
+        return kept[1]
+    actor = actor_of(post)
+    with _lock:
+        if len(_held) > 5000:
+            _held.clear()
+        _held[key] = (time.monotonic() + _REMEMBERED, actor)
+    return actor

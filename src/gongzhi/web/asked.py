@@ -1,0 +1,202 @@
+"""A form as a page shows it: made of the declaration, filled with what was typed, with what is wrong beside each field."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+
+from gongzhi.kernel.fields import Code, Fact
+from gongzhi.kernel.forms import AgencyField, BoundForm, PlaceField, PointField
+from gongzhi.kernel.models import Agency, Place
+from gongzhi.kernel.pack import load_pack
+from gongzhi.kernel.places import WIDTH
+from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.service import Service
+from gongzhi.kernel.vault import Upload
+
+Choices = list[tuple[str, list[tuple[str, str]]]]
+"""Options by group; the group "" stands alone."""
+
+RADIOS = 6
+_KINDS = {"agency": "职能单位", "centre": "县区中心", "dispatch": "受理中心"}
+_TOWNSHIP = 3 * WIDTH
+
+
+@dataclass
+class Asked:
+    """One question of a form."""
+
+    name: str
+    label: str
+    kind: str
+    required: bool
+    value: str = ""
+    errors: list[str] = field(default_factory=list)
+    hint: str = ""
+    longest: int | None = None
+    least: int | None = None
+    most: int | None = None
+    groups: Choices = field(default_factory=list)
+    finer: list[tuple[str, str]] = field(default_factory=list)
+    """For a place: the villages of the chosen township."""
+    chosen: str = ""
+    """For a place: the township that holds the value."""
+
+    @property
+    def described_by(self) -> str:
+        """The ids of the hint and the error, for aria-describedby."""
+        ids = [f"hint-{self.name}"] if self.hint else []
+        return " ".join([*ids, f"error-{self.name}"] if self.errors else ids)
+
+
+@dataclass
+class Group:
+    """Questions that belong together: one screen on a phone."""
+
+    title: str
+    asked: list[Asked]
+
+
+def ask(
+    service: Service, action: Action, values: Mapping[str, Any], errors: Mapping[str, Iterable[str]], *,
+    hidden: Iterable[str] = (), without: Iterable[str] = (),
+) -> list[Asked]:  # fmt: skip
+    """Return the questions of an action's form, in the declared order."""
+    bound = service.form(action)
+    made = []
+    for name, asked_field in bound.fields.items():
+        if name in without:
+            continue
+        value = values.get(name)
+        text = "" if value is None else str(value)
+        if isinstance(value, (tuple, list)):
+            text = ",".join(str(part) for part in value)
+        kind = "hidden" if name in hidden else _kind(asked_field, name)
+        question = Asked(
+            name, str(asked_field.label or name), kind, asked_field.required, text, list(errors.get(name, ())),
+            str(asked_field.help_text or ""),
+            longest=getattr(asked_field, "max_length", None),
+            least=getattr(asked_field, "min_value", None), most=getattr(asked_field, "max_value", None),
+        )  # fmt: skip
+        _fill(question, bound, asked_field)
+        made.append(question)
+    return made
+
+
+def _kind(asked_field: forms.Field, name: str) -> str:
+    match asked_field:
+        case PlaceField() | AgencyField() | PointField():
+            return asked_field.kind
+        case forms.ChoiceField():
+            return "select"
+        case forms.IntegerField():
+            return "number"
+    if isinstance(asked_field.widget, forms.Textarea):
+        return "textarea"
+    return "tel" if name.endswith("_phone") else "text"
+
+
+def _fill(question: Asked, bound: BoundForm, asked_field: Any) -> None:
+    match question.kind:
+        case "place":
+            question.groups = townships()
+            _place(question)
+        case "agency":
+            question.groups = agencies()
+        case "select":
+            fact = bound.columns.get(question.name) or bound.extras.get(question.name)
+            question.groups = code_choices(fact) if isinstance(fact, Code) else [("", list(asked_field.choices))]
+            if len(question.groups) == 1 and len(question.groups[0][1]) <= RADIOS:
+                question.kind = "radio"
+
+
+def _place(question: Asked) -> None:
+    if not question.value.isdigit():
+        return
+    here = Place.objects.filter(pk=int(question.value)).first()
+    if here is None:
+        return
+    top = Place.objects.filter(path=here.path[:_TOWNSHIP]).first() or here
+    question.chosen = str(top.pk)
+    question.finer = below(top) if top.level == "township" else []
+
+
+def townships() -> Choices:
+    """Return the places down to the townships, grouped by county."""
+    rows = list(
+        Place.objects.filter(level__in=("city", "county", "township"), ended_on=None).values_list("pk", "level", "name")
+    )
+    groups: Choices = []
+    for pk, level, name in rows:
+        if level == "township" and groups:
+            groups[-1][1].append((str(pk), name))
+        else:
+            whole = "全市" if level == "city" else f"{name}(不清楚镇街)"
+            groups.append((name, [(str(pk), whole)]))
+    return groups
+
+
+def below(place: Place) -> list[tuple[str, str]]:
+    """Return the villages and grids of a township."""
+    rows = Place.objects.filter(path__gt=place.path, path__lt=place.high, ended_on=None).values_list(
+        "pk", "level", "name"
+    )
+    return [(str(pk), f"　{name}" if level == "grid" else name) for pk, level, name in rows]
+
+
+def agencies() -> Choices:
+    """Return the agencies of today, grouped by kind."""
+    groups: dict[str, list[tuple[str, str]]] = {kind: [] for kind in _KINDS}
+    for agency in Agency.objects.filter(ended_on=None):
+        groups.setdefault(agency.kind, []).append((str(agency.pk), agency.title))
+    return [(_KINDS.get(kind, kind), rows) for kind, rows in groups.items() if rows]
+
+
+def code_choices(fact: Fact) -> Choices:
+    """Return the options of a code; those of the city's tree of categories under their parents."""
+    assert isinstance(fact, Code)  # noqa: S101  (for the type checker; the caller has just asked)
+    if fact.source != "category":
+        return [("", list(fact.titles().items()))]
+    taxonomy = load_pack(settings.CITY).taxonomy
+    parents = {row.code: row.title for row in taxonomy if row.parent is None}
+    groups: dict[str, list[tuple[str, str]]] = {code: [(code, f"{title}(其他)")] for code, title in parents.items()}
+    for row in taxonomy:
+        if row.parent is not None:
+            groups.setdefault(row.parent, []).append((row.code, row.title))
+    return [(parents.get(code, code), rows) for code, rows in groups.items()]
+
+
+def raw(data: QueryDict, bound: BoundForm) -> dict[str, Any]:
+    """Return what was posted for the form's fields; of a township and its village the finer one counts."""
+    typed: dict[str, Any] = {}
+    for name in bound.fields:
+        given = [text for text in data.getlist(name) if text.strip()]
+        if given:
+            typed[name] = given[-1]
+    return typed
+
+
+def uploads(request: HttpRequest) -> list[Upload]:
+    """Return the files that came with the form."""
+    return [Upload(file.name or "文件", file) for file in request.FILES.getlist("files")]  # type: ignore[arg-type]
+
+
+_WHERE = ("place", "address", "point")
+
+
+def grouped(asked: Iterable[Asked], persons: Mapping[str, Any]) -> list[Group]:
+    """Return the questions in groups: what, where, who."""
+    what: list[Asked] = []
+    where: list[Asked] = []
+    who: list[Asked] = []
+    for question in asked:
+        if any(question.name.startswith(f"{role}_") for role in persons):
+            who.append(question)
+        elif question.name in _WHERE:
+            where.append(question)
+        else:
+            what.append(question)
+    return [group for group in (Group("什么事", what), Group("在哪里", where), Group("怎么联系", who)) if group.asked]

@@ -1,0 +1,249 @@
+"""The forms of the directory: what each asks for, and which act of ``kernel.directory`` it becomes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from django.utils import timezone
+
+from gongzhi.kernel import directory
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.models import Account, Agency, Place, Post
+from gongzhi.kernel.models.places import LEVELS
+from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.web.asked import Asked, Choices, agencies, below, townships
+
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One field: label, kind (text, date, place, agency, kind, role, account, password), hint."""
+
+    label: str
+    kind: str = "text"
+    hint: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class DirectoryForm:
+    """A form: its fields, what it begins with, and what it does."""
+
+    code: str
+    title: str
+    fields: Mapping[str, Question]
+    act: Callable[[Actor, int, dict[str, Any]], Any]
+    begin_with: Callable[[int], dict[str, Any]] = lambda subject: {}
+    hint: str = ""
+    danger: bool = False
+    about: Callable[[int], str] = lambda subject: ""
+    stay: str = ""
+    """The name of the parameter that keeps the page where it was."""
+    subject_word: str = field(default="")
+
+    def begin(self, subject: int | None) -> dict[str, Any]:
+        """Return the values that the form begins with."""
+        today = timezone.localdate().isoformat()
+        made = {name: today for name, question in self.fields.items() if question.kind == "date" and question.required}
+        return {**made, **(self.begin_with(subject) if subject is not None else {})}
+
+    def do(self, actor: Actor, subject: int | None, typed: Values) -> None:
+        """Check what was typed and act. Raises Refused."""
+        values: dict[str, Any] = {}
+        errors: dict[str, list[str]] = {}
+        for name, question in self.fields.items():
+            text = typed.get(name, "").strip()
+            if not text:
+                if question.required:
+                    errors[name] = ["请填写这一项。"]
+                values[name] = None if question.kind in ("date", "place", "agency", "account") else ""
+                continue
+            try:
+                values[name] = _parsed(question.kind, text)
+            except ValueError:
+                errors[name] = ["请填写正确的日期,例如 2026-11-23。" if question.kind == "date" else "请重新选择。"]
+        if errors:
+            raise Invalid(errors)
+        self.act(actor, subject or 0, values)
+
+    def after(self, subject: int | None, typed: Values) -> str:
+        """Return what to add to the address once it is done."""
+        return f"&{self.stay}={subject}" if self.stay and subject else ""
+
+
+def _parsed(kind: str, text: str) -> Any:
+    match kind:
+        case "date":
+            return date.fromisoformat(text)
+        case "place" | "agency" | "account":
+            return int(text)
+        case _:
+            return text
+
+
+def asked_of(form: DirectoryForm, values: Mapping[str, Any], errors: Mapping[str, list[str]]) -> list[Asked]:
+    """Return the questions of a form as a page shows them."""
+    made = []
+    for name, question in form.fields.items():
+        kind = {"kind": "select", "role": "select", "agency": "agency", "account": "select"}.get(
+            question.kind, question.kind
+        )
+        value = values.get(name)
+        asked = Asked(
+            name, question.label, kind, question.required, "" if value is None else str(value), list(errors.get(name, ())),
+            question.hint, longest=120 if question.kind in ("text", "password") else None, groups=_groups(question.kind),
+        )  # fmt: skip
+        if question.kind == "place":
+            _place(asked)
+        made.append(asked)
+    return made
+
+
+def _groups(kind: str) -> Choices:
+    match kind:
+        case "place":
+            return townships()
+        case "agency":
+            return agencies()
+        case "kind":
+            return [("", list(directory.KINDS.items()))]
+        case "role":
+            return [("", [(role.code, role.title) for role in directory.GIVEN])]
+        case "account":
+            rows = Account.objects.filter(active=True).exclude(login__in=("portal", "clock", "loader"))
+            return [("", [(str(account.pk), f"{account.name}({account.login})") for account in rows])]
+        case _:
+            return []
+
+
+def _place(asked: Asked) -> None:
+    asked.chosen = asked.value
+    if asked.value.isdecimal():
+        here = Place.objects.filter(pk=int(asked.value)).first()
+        above = Place.objects.filter(path=here.path[:6]).first() if here else None
+        if above:
+            asked.chosen = str(above.pk)
+            asked.finer = below(above) if above.level == "township" else []
+
+
+def _here(subject: int) -> str:
+    place = Place.objects.filter(pk=subject).first()
+    return f"{LEVELS[place.level]}“{place.name}”" if place else ""
+
+
+def _held_agency(subject: int) -> dict[str, Any]:
+    agency = Agency.objects.filter(pk=subject).first()
+    if agency is None:
+        return {}
+    return {
+        "title": agency.title, "short": agency.short, "kind": agency.kind, "place": agency.place_id, "ended_on": agency.ended_on,
+    }  # fmt: skip
+
+
+def _held_place(subject: int) -> dict[str, Any]:
+    place = Place.objects.filter(pk=subject).first()
+    return {"name": place.name, "code": place.code} if place else {}
+
+
+def _account(subject: int) -> str:
+    account = Account.objects.filter(pk=subject).first()
+    return f"{account.name}({account.login})" if account else ""
+
+
+def _post(subject: int) -> str:
+    post = Post.objects.filter(pk=subject).select_related("account", "agency").first()
+    return f"{post.account.name}:{post.agency.short} · {post.role_title}" if post else ""
+
+
+def _new_account(actor: Actor, subject: int, v: dict[str, Any]) -> None:
+    account = directory.add_account(actor, v["login"], v["name"], v["password"])
+    directory.add_post(actor, account, v["agency"], v["role"], v["place"])
+
+
+def _end_agency(actor: Actor, subject: int, v: dict[str, Any]) -> None:
+    directory.change_agency(actor, subject, v["title"], v["short"], v["kind"], v["place"], v["ended_on"])
+
+
+def _password(actor: Actor, subject: int, v: dict[str, Any]) -> None:
+    if not subject:
+        raise Absent
+    directory.set_password(actor, subject, v["password"])
+
+
+_NAME, _CODE = Question("名称"), Question("统计代码", hint="国家统计局的区划代码;网格用本市自己的代码。")
+_SINCE = Question("从哪天起", "date")
+
+FORMS: dict[str, DirectoryForm] = {
+    form.code: form
+    for form in (
+        DirectoryForm(
+            "rename_place", "更名", {"name": _NAME, "code": _CODE, "since": _SINCE},
+            lambda a, s, v: directory.rename_place(a, s, v["name"], v["code"], v["since"]), _held_place,
+            "旧名称和代码连同起止日期一起保留,以前的记录不变。", about=_here, stay="under",
+        ),
+        DirectoryForm(
+            "move_place", "划转", {"parent": Question("划归哪里", "place", "只能划归同级的上级,例如把一个镇街划给另一个县区。")},
+            lambda a, s, v: directory.move_place(a, s, v["parent"]),
+            hint="连同下级一起划转,其中的记录随之转到新的上级。", about=_here, stay="under",
+        ),
+        DirectoryForm(
+            "merge_places", "并入", {"into": Question("并入哪里", "place"), "on": Question("哪天撤销", "date")},
+            lambda a, s, v: directory.merge_places(a, s, v["into"], v["on"]), danger=True,
+            hint="它的记录、岗位和曾用名转到并入的地点;它下面还有地点时,请先划转。", about=_here,
+        ),
+        DirectoryForm(
+            "split_place", "拆分", {"name": Question("新地点的名称"), "code": _CODE, "since": _SINCE},
+            lambda a, s, v: directory.split_place(a, s, v["name"], v["code"], v["since"]),
+            hint="在同一个上级之下新设一个地点,再把属于它的下级划转过去。", about=_here, stay="under",
+        ),
+        DirectoryForm(
+            "add_place", "新增下级", {"name": _NAME, "code": _CODE, "since": _SINCE},
+            lambda a, s, v: directory.add_place(a, s, v["name"], v["code"], v["since"]), about=_here, stay="under",
+        ),
+        DirectoryForm(
+            "add_agency", "新增单位",
+            {"code": Question("代码", hint="字母、数字或横线,定了不再改。"), "title": Question("全称"), "short": Question("简称"),
+             "kind": Question("类别", "kind"), "place": Question("所在地", "place")},
+            lambda a, s, v: directory.add_agency(a, v["code"], v["title"], v["short"], v["kind"], v["place"]),
+        ),
+        DirectoryForm(
+            "change_agency", "变更单位",
+            {"title": Question("全称"), "short": Question("简称"), "kind": Question("类别", "kind"),
+             "place": Question("所在地", "place"),
+             "ended_on": Question("撤销日期", "date", "仍在履职的不填。", required=False)},
+            _end_agency, _held_agency,
+        ),
+        DirectoryForm(
+            "add_account", "新增账号",
+            {"login": Question("登录名", hint="2 到 60 个字母、数字或汉字。"), "name": Question("姓名"),
+             "password": Question("初始密码", "password", "至少 8 个字符,请当面告诉本人。"),
+             "agency": Question("单位", "agency"), "role": Question("岗位", "role"), "place": Question("管辖地点", "place")},
+            _new_account, hint="账号连同第一个岗位一起建立。",
+        ),
+        DirectoryForm(
+            "set_password", "重设密码", {"password": Question("新密码", "password", "至少 8 个字符,请当面告诉本人。")}, _password,
+            about=_account,
+        ),
+        DirectoryForm(
+            "close_account", "停用账号", {}, lambda a, s, v: directory.close_account(a, s), danger=True, about=_account,
+            hint="停用后不能登录,也不能办理;可以重新启用。",
+        ),
+        DirectoryForm(
+            "open_account", "启用账号", {}, lambda a, s, v: directory.close_account(a, s, active=True), about=_account,
+        ),
+        DirectoryForm(
+            "add_post", "新增岗位",
+            {"account": Question("人员", "account"), "agency": Question("单位", "agency"), "role": Question("岗位", "role"),
+             "place": Question("管辖地点", "place"), "until": Question("到哪天为止", "date", "长期的不填。", required=False)},
+            lambda a, s, v: directory.add_post(a, v["account"], v["agency"], v["role"], v["place"], None, v["until"]),
+        ),
+        DirectoryForm(
+            "end_post", "停用岗位", {"on": Question("从哪天起", "date")},
+            lambda a, s, v: directory.end_post(a, s, v["on"]), danger=True, about=_post,
+            hint="从这一天起,这个岗位不能再查看和办理。",
+        ),
+    )
+}  # fmt: skip
+"""The forms by code."""

@@ -1,0 +1,155 @@
+"""Doing an action from a page: the form, what is wrong with it, and what to show when somebody was first."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from gongzhi.kernel.act import Conflict, Invalid, Refused, Unreachable, act
+from gongzhi.kernel.buttons import possible
+from gongzhi.kernel.context import Actor, acting
+from gongzhi.kernel.models import Register
+from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.refusals import Absent
+from gongzhi.kernel.service import Service
+from gongzhi.kernel.vault import NoRoom, Rejected
+from gongzhi.web.asked import ask, grouped, raw, uploads
+from gongzhi.web.console.lists import declared
+from gongzhi.web.console.record import Doing, by_number, render_record
+from gongzhi.web.who import may_create, page, signed
+
+_HIDDEN = ("task_id",)
+_AGAIN = "附件需要重新选择。"
+
+
+@signed
+@require_http_methods(["GET", "POST"])
+def do(request: HttpRequest, actor: Actor, number: str, code: str) -> HttpResponse:
+    """Show the form of an action on a record's page, or do it."""
+    with acting(actor):
+        record = by_number(number)
+        action = record.service.procedure.by_code.get(code)
+        if action is None or action.creates:
+            raise Http404
+        if request.method == "GET":
+            if action not in possible(actor, record):
+                raise Http404
+            return render_record(
+                request, actor, record, doing=_open(record.service, action, _given(request, action, record))
+            )
+    return _act(request, actor, record, action)
+
+
+def _given(request: HttpRequest, action: Action, record: Register) -> dict[str, Any]:
+    """Return what the form begins with: what the address names, and what the record holds already."""
+    bound = record.service.form(action)
+    held: dict[str, Any] = {}
+    if "category" in bound.columns:
+        held["category"] = record.facts.category or None
+    if "place" in bound.fields:
+        held["place"] = record.place_id
+    held.update({name: request.GET[name] for name in bound.fields if name in request.GET})
+    for name in bound.columns:
+        fact: Any = bound.columns[name]
+        if name not in held and fact.has_default() and fact.default:
+            held[name] = fact.default
+    for name, extra in bound.extras.items():
+        column: Any = extra
+        if name not in held and column.has_default() and column.default:
+            held[name] = column.default
+    return held
+
+
+def _open(
+    service: Service, action: Action, values: Mapping[str, Any], errors: Mapping[str, list[str]] | None = None
+) -> Doing:
+    return Doing(action, ask(service, action, values, errors or {}, hidden=_HIDDEN))
+
+
+def _act(request: HttpRequest, actor: Actor, record: Register, action: Action) -> HttpResponse:
+    service = record.service
+    typed = raw(request.POST, service.form(action))
+    key = request.POST.get("key", "")[:80] or str(uuid4())
+    given = request.POST.get("version", "")
+    version = int(given) if given.isdecimal() and len(given) < 10 else None
+    files = uploads(request)
+    try:
+        done = act(
+            actor, service.code, action.code, record=record.pk, version=version, form=typed, files=files, key=key
+        )
+    except Absent:
+        raise
+    except (Refused, Rejected, NoRoom) as refusal:
+        with acting(actor):
+            return _refused(request, actor, by_number(record.number), action, typed, key, refusal, bool(files))
+    again = "&again" if done.repeated else ""
+    return redirect(f"/work/r/{done.number}?done={action.code}{again}#now")
+
+
+def _refused(
+    request: HttpRequest, actor: Actor, record: Register, action: Action, typed: Mapping[str, Any], key: str,
+    refusal: Exception, had_files: bool,
+) -> HttpResponse:  # fmt: skip
+    """Show the record as it is now, with why the act did not happen and everything that was typed."""
+    errors: Mapping[str, list[str]] = refusal.errors if isinstance(refusal, Invalid) else {}
+    doing = _open(record.service, action, typed, errors)
+    doing.possible = action in possible(actor, record)
+    conflict, status = "", 422
+    match refusal:
+        case Invalid():
+            doing.key = key
+            doing.alert = "".join(text for name in ("", "version", "key") for text in errors.get(name, []))
+            doing.files_error = "".join(errors.get("files", []))
+        case Conflict():
+            conflict, status = str(refusal), 409
+        case Rejected() | NoRoom():
+            doing.key = key
+            doing.files_error = str(refusal)
+        case Unreachable():
+            doing.key, doing.alert, status = key, str(refusal), 503
+        case _:
+            doing.alert, status = str(refusal), 409
+    if had_files and not doing.files_error:
+        doing.files_error = _AGAIN
+    return render_record(request, actor, record, doing=doing, conflict=conflict, status=status)
+
+
+@signed
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
+    """Show the form that makes a record of the service, or make it."""
+    service = declared(code)
+    if not may_create(actor, service):
+        raise Http404
+    typed = raw(request.POST, service.form(service.creating))
+    key = request.POST.get("key", "")[:80] or str(uuid4())
+    errors: Mapping[str, list[str]] = {}
+    alert, files_error, status = "", "", 200
+    if request.method == "POST":
+        try:
+            files = uploads(request)
+            done = act(actor, service.code, service.creating.code, form=typed, files=files, key=key)
+        except Invalid as invalid:
+            errors, status = invalid.errors, 422
+            alert = "".join(text for name in ("", "key") for text in errors.get(name, []))
+            files_error = "".join(errors.get("files", [])) or (_AGAIN if files else "")
+        except (Rejected, NoRoom) as rejected:
+            files_error, status = str(rejected), 422
+        except Refused as refused:
+            alert, status = str(refused), 503 if isinstance(refused, Unreachable) else 409
+            key = key if isinstance(refused, Unreachable) else str(uuid4())
+        else:
+            request.session["told"] = {"number": done.number, "code": done.follow}
+            return redirect(
+                f"/work/r/{done.number}?done={service.creating.code}{'&again' if done.repeated else ''}#now"
+            )
+    with acting(actor):
+        asked = ask(service, service.creating, typed, errors)
+        return page(
+            request, actor, "web/console/new.html", status=status, service=service, action=service.creating, key=key,
+            groups=grouped(asked, service.form(service.creating).persons), alert=alert, files_error=files_error,
+            wrong=[question for question in asked if question.errors], active=f"s-{code}",
+        )  # fmt: skip

@@ -1,0 +1,79 @@
+"""The map of open matters: points of records over the city's own place points. No tiles, no outside host."""
+
+from typing import Any
+
+from django.db.models import Count, Max, Min
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.models import Place, Register
+from gongzhi.web.console.deadlines import GROUPS, conditions
+from gongzhi.web.templatetags.gz import due_of
+from gongzhi.web.who import chosen_place, in_place, page, reads
+
+MOST = 5000
+
+
+@reads
+def show(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Show the map with its legend of counts, and the same by place as a table."""
+    place, now = chosen_place(request, actor), timezone.now()
+    opened = Register.objects.filter(in_place(place), closed_at=None)
+    counts = opened.aggregate(
+        all=Count("pk"), placed=Count("lon"), **{code: Count("pk", filter=q) for code, q in conditions(now).items()}
+    )
+    depth = 2 + len(place.path if place else (actor.low or "00"))
+    by_path: dict[str, int] = {}
+    for path, number in opened.values_list("place_path").annotate(n=Count("pk")):
+        by_path[path[:depth]] = by_path.get(path[:depth], 0) + number
+    names = {p.path: p for p in Place.objects.filter(path__in=by_path)}
+    table = sorted(((names[path], n) for path, n in by_path.items() if path in names), key=lambda row: -row[1])
+    return page(
+        request, actor, "web/console/map.html", counts=counts, table=table, active="map",
+        legend=[(code, title, counts[code]) for code, title in GROUPS.items()], unplaced=counts["all"] - counts["placed"],
+    )  # fmt: skip
+
+
+@reads
+def points(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Return the open records that have a position as GeoJSON, the most urgent first."""
+    now = timezone.now()
+    found = (
+        Register.objects.filter(
+            in_place(chosen_place(request, actor)), closed_at=None, lon__isnull=False, lat__isnull=False
+        )
+        .select_related("agency")
+        .order_by("due_at")[:MOST]
+    )
+    features = []
+    for record in found:
+        due = due_of(record, now)
+        features.append(
+            {
+                "type": "Feature",
+                "geometry": {"type": "Point", "coordinates": [record.lon, record.lat]},
+                "properties": {
+                    "number": record.number, "title": record.title, "stage": record.stage.title, "tone": due.tone,
+                    "due": due.word, "agency": record.agency.short,
+                },
+            }
+        )  # fmt: skip
+    return JsonResponse({"type": "FeatureCollection", "features": features})
+
+
+def base(request: HttpRequest) -> HttpResponse:
+    """Return the city's places that have a point, as GeoJSON: the quiet base of every map. Public knowledge."""
+    rows = Place.objects.filter(ended_on=None, lon__isnull=False, level__in=("city", "county", "township"))
+    features: list[dict[str, Any]] = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [place.lon, place.lat]},
+            "properties": {"name": place.name, "level": place.level},
+        }
+        for place in rows
+    ]
+    bounds = rows.aggregate(w=Min("lon"), s=Min("lat"), e=Max("lon"), n=Max("lat"))
+    response = JsonResponse({"type": "FeatureCollection", "features": features, "bounds": list(bounds.values())})
+    response["Cache-Control"] = "public, max-age=600"
+    return response

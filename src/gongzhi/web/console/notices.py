@@ -1,0 +1,44 @@
+"""Notices: what happened to my agency's records since I last looked."""
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from gongzhi.kernel.context import Actor, acting
+from gongzhi.kernel.models import Notice, NoticeRead
+from gongzhi.web.paging import Paged
+from gongzhi.web.who import page, reads, signed
+
+ICONS = {"assigned": "send", "task": "checkbox", "escalated": "bell-ringing", "changed": "refresh", "amber": "clock-hour-4",
+         "red": "alert-triangle"}  # fmt: skip
+
+
+@signed
+@require_http_methods(["GET", "POST"])
+def notices(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Show the agency's notices; posting marks those that were shown as read."""
+    if request.method == "POST":
+        keys = [int(key) for key in request.POST.getlist("notice") if key.isdecimal()][:200]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT kernel.read_notices(%s, %s)", [actor.post, keys])
+        return redirect("/work/notices")
+    with acting(actor):
+        paged = Paged.of(request, Notice.objects.filter(agency=actor.agency).select_related("record"))
+        read = set(
+            NoticeRead.objects.filter(account=actor.account, notice__in=[n.pk for n in paged.rows]).values_list(
+                "notice_id", flat=True
+            )
+        )
+        rows = [(notice, ICONS.get(notice.kind, "bell"), notice.pk not in read) for notice in paged.rows]
+        return page(
+            request, actor, "web/console/notices.html", paged=paged, rows=rows, active="notices",
+            fresh=[notice.pk for notice, _, new in rows if new],
+        )  # fmt: skip
+
+
+@reads
+def unread(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Return how many notices are unread, for the bell; the page asks when the live stream rings."""
+    found = Notice.objects.filter(agency=actor.agency).exclude(reads__account=actor.account)
+    return render(request, "web/part/bell.html", {"unread": found.count()})

@@ -1,0 +1,162 @@
+"""My queue: what must I do now? Overdue first, then due today, then new."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Case, Count, Q, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from gongzhi.kernel import workdays
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.models import Place, Register, Task
+from gongzhi.kernel.roles import CLOCK, MANAGER, ROLES, Scope
+from gongzhi.kernel.service import services
+from gongzhi.web.paging import Paged
+from gongzhi.web.who import chosen_place, in_place, page, reads
+
+GROUPS = {"late": "已超期", "today": "今天到期", "new": "新到", "rest": "在办", "paused": "计时已暂停"}
+_SHOWN = 15
+_NOTHING = {
+    "late": "没有超期的事项。",
+    "today": "今天没有到期的事项。",
+    "new": "没有新到的事项。",
+    "rest": "没有其他在办事项。",
+    "paused": "",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One group of the queue: its records as far as they are shown here, and how many there are."""
+
+    code: str
+    title: str
+    total: int
+    rows: list[Register]
+    nothing: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Records that wait for a yes or no of this role."""
+
+    title: str
+    rows: list[Register]
+
+
+def owed_by(actor: Actor) -> Q:
+    """Return the condition that a record's running step is the actor's to take, by role and agency."""
+    mine = Q(pk__in=())
+    for service in services().values():
+        stages = []
+        for stage in service.procedure.stages:
+            owed = service.procedure.owed(stage.code)
+            if owed and CLOCK not in owed.by and any(role.code == actor.role for role in owed.by):
+                stages.append(stage.code)
+        if stages:
+            mine |= Q(service_code=service.code, stage_code__in=stages)
+    return mine & Q(agency=actor.agency, closed_at=None)
+
+
+def end_of_day(now: datetime) -> datetime:
+    """Return the last moment of the day of ``now``."""
+    return timezone.localtime(now).replace(hour=23, minute=59, second=59, microsecond=999999)
+
+
+def _since(now: datetime) -> datetime:
+    """Return the beginning of the working day before today: what came later is new."""
+    day = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    for _ in range(14):
+        if workdays.is_workday(day.date()):
+            break
+        day -= timedelta(days=1)
+    return day
+
+
+def _group(now: datetime) -> Case:
+    return Case(
+        When(paused_at__isnull=False, then=Value("paused")),
+        When(due_at__lt=now, then=Value("late")),
+        When(due_at__lte=end_of_day(now), then=Value("today")),
+        When(stage_at__gte=_since(now), then=Value("new")),
+        default=Value("rest"),
+    )
+
+
+def mine(actor: Actor, place: Place | None, now: datetime) -> "QuerySet[Register]":
+    """Return what the actor owes, with the column ``part``, the most urgent first."""
+    return (
+        Register.objects.filter(owed_by(actor) & in_place(place))
+        .annotate(part=_group(now))
+        .select_related("agency", "place")
+        .order_by("due_at", "opened_at")
+    )
+
+
+def _decisions(actor: Actor, place: Place | None) -> Iterable[Decision]:
+    """Yield what waits for this role's decision: actions that a guard opens, in stages that someone else owes."""
+    for service in services().values():
+        seen: dict[tuple[str, ...], list[str]] = {}
+        conditions = {}
+        for action in service.procedure:
+            if not action.guard or action.guard.operator != ">=" or action.creates:
+                continue
+            if not any(role.code == actor.role for role in action.by):
+                continue
+            stages = [source.code for source in action.sources if not _owes(actor, service.procedure.owed(source.code))]
+            if stages:
+                key = (action.guard.column, str(action.guard.value), *stages)
+                seen.setdefault(key, []).append(action.title)
+                conditions[key] = Q(
+                    **{f"{action.guard.column}__gte": action.guard.value, "record__stage_code__in": stages}
+                )
+        for key, titles in seen.items():
+            facts = service.model._default_manager.filter(conditions[key] & in_place(place, "record__"))
+            if ROLES[actor.role].scope is Scope.AGENCY:
+                facts = facts.filter(record__agency=actor.agency)
+            rows = facts.filter(record__closed_at=None).values_list("record_id", flat=True)[:200]
+            records = list(
+                Register.objects.filter(pk__in=list(rows)).select_related("agency", "place").order_by("due_at")
+            )
+            if records:
+                yield Decision(" / ".join(titles), records)
+
+
+def _owes(actor: Actor, owed: object) -> bool:
+    return owed is not None and any(role.code == actor.role for role in owed.by)  # type: ignore[attr-defined]
+
+
+@reads
+def queue(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Show the queue; ``?group=`` shows one group whole."""
+    now, place = timezone.now(), chosen_place(request, actor)
+    records = mine(actor, place, now)
+    only = request.GET.get("group", "")
+    if only in GROUPS:
+        paged = Paged.of(request, records.filter(part=only))
+        return page(
+            request, actor, "web/console/queue_group.html", title=GROUPS[only], paged=paged, active="queue", now=now
+        )
+    totals = dict(records.order_by().values_list("part").annotate(n=Count("pk")))
+    parts = [
+        Part(code, title, totals.get(code, 0), list(records.filter(part=code)[:_SHOWN]) if totals.get(code) else [],
+             _NOTHING[code])
+        for code, title in GROUPS.items()
+        if totals.get(code) or code in ("late", "today", "new")
+    ]  # fmt: skip
+    tasks = list(
+        Task.objects.filter(agency=actor.agency, done_at=None).select_related("record").order_by("due_at")[: 2 * _SHOWN]
+    )
+    watch = None
+    if actor.role == MANAGER.code:
+        running = Register.objects.filter(in_place(place), closed_at=None, paused_at=None).exclude(due_source="")
+        watch = running.aggregate(
+            late=Count("pk", filter=Q(due_at__lt=now)),
+            today=Count("pk", filter=Q(due_at__gte=now, due_at__lte=end_of_day(now))),
+        )
+    return page(
+        request, actor, "web/console/queue.html", parts=parts, decisions=list(_decisions(actor, place)), tasks=tasks,
+        watch=watch, active="queue", now=now, nothing=not totals,
+    )  # fmt: skip

@@ -1,0 +1,228 @@
+"""One page for each record: where it stands, its facts, what I can do, who is in it, and everything that happened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+
+from gongzhi.kernel.buttons import owed, possible
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.fields import Fact
+from gongzhi.kernel.files import open_file
+from gongzhi.kernel.forms import PERSON_FIELDS
+from gongzhi.kernel.history import Line, timeline
+from gongzhi.kernel.keys import KeyDestroyed, Tampered
+from gongzhi.kernel.models import Attachment, Link, Party, Register, Task
+from gongzhi.kernel.procedure import Action, Stage
+from gongzhi.kernel.roles import STAFF
+from gongzhi.kernel.vault import Missing
+from gongzhi.web.asked import Asked
+from gongzhi.web.suggestions import Suggested, suggested
+from gongzhi.web.who import page, reads
+
+
+@dataclass(frozen=True)
+class Step:
+    """One piece of the stage bar: ``done``, ``here`` or ``ahead``."""
+
+    stage: Stage
+    state: str
+
+
+@dataclass
+class Doing:
+    """The action whose form stands open on the page, with what was typed."""
+
+    action: Action
+    asked: list[Asked]
+    key: str = field(default_factory=lambda: str(uuid4()))
+    alert: str = ""
+    files_error: str = ""
+    possible: bool = True
+    """Whether the action can still be taken; if not, the page only keeps what was typed."""
+
+    @property
+    def typed(self) -> list[tuple[str, str]]:
+        """What was typed, for the person who may no longer send it."""
+        return [
+            (asked.label, asked.value) for asked in self.asked if asked.value and asked.kind in ("textarea", "text")
+        ]
+
+    @property
+    def wrong(self) -> list[Asked]:
+        """The questions that were answered wrongly."""
+        return [asked for asked in self.asked if asked.errors]
+
+
+@dataclass(frozen=True)
+class Button:
+    """An action that the actor may take now; ``due`` is the deadline that it answers."""
+
+    action: Action
+    due: datetime | None
+    main: bool
+    asks: bool
+    key: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """A party as the page shows it: a role and which fields are known."""
+
+    id: UUID
+    label: str
+    known: list[str]
+
+
+def by_number(number: str) -> Register:
+    """Return the record that the actor sees; Http404 with the one sentence otherwise. Call it inside ``acting()``."""
+    found = Register.objects.select_related("agency", "place").filter(number=number.upper()[:40]).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def steps(record: Register, lines: list[Line]) -> list[Step]:
+    """Return the stages that the record went through, where it is, and the usual way ahead."""
+    procedure = record.service.procedure
+    behind: list[str] = []
+    for line in reversed(lines):
+        if line.stage and line.stage not in behind and line.stage != record.stage_code:
+            behind.append(line.stage)
+    way = [Step(procedure.stage(code), "done") for code in behind if code]
+    way.append(Step(record.stage, "here"))
+    ahead, at = [], record.stage_code
+    while action := procedure.owed(at):
+        at = action.target.code
+        if not at or at == record.stage_code or at in ahead:
+            break
+        ahead.append(at)
+    order = [code for code in ahead]
+    way = [step for step in way if step.stage.code not in order or step.state == "here"]
+    return way + [Step(procedure.stage(code), "ahead") for code in ahead]
+
+
+def facts_of(
+    record: Register, row: Any, *, public: bool = False
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return (short facts, texts) as (label, value), without what is empty."""
+    short: list[tuple[str, str]] = []
+    texts: list[tuple[str, str]] = []
+    for name, fact in record.service.facts.items():
+        value = getattr(row, name)
+        if value in ("", None, 0) or (public and name not in record.service.public):
+            continue
+        pair = (str(fact.verbose_name), fact.display(value))
+        (texts if _long(fact) else short).append(pair)
+    return short, texts
+
+
+def _long(fact: Fact) -> bool:
+    return fact.words and getattr(fact, "get_internal_type", str)() == "TextField"
+
+
+def people(record: Register) -> list[Person]:
+    """Return the record's parties, masked."""
+    labels: Mapping[str, Any] = record.service.form(record.service.creating).persons
+    return [
+        Person(
+            party.pk, labels[party.role].label if party.role in labels else "当事人",
+            [title for name, title in PERSON_FIELDS.items() if name in party.known.split()],
+        )
+        for party in Party.objects.filter(record=record)
+    ]  # fmt: skip
+
+
+def buttons(actor: Actor, record: Register, facts: Any) -> tuple[list[Button], list[Button]]:
+    """Return (steps of the procedure, things always possible) that the actor may do now."""
+    answers = owed(record)
+    main: list[Button] = []
+    always: list[Button] = []
+    for action in possible(actor, record, facts=facts):
+        if not action.direct:
+            continue
+        due = answers[1] if answers and answers[0] is action and record.due_source else None
+        first = answers is not None and answers[0] is action
+        asks = bool(record.service.form(action).fields) or action.files
+        (always if action.anywhere else main).append(Button(action, due, first, asks, str(uuid4())))
+    if main and not any(button.main for button in main):
+        main[0] = Button(main[0].action, main[0].due, not main[0].action.danger, main[0].asks, main[0].key)
+    return main, always
+
+
+@reads
+def show(request: HttpRequest, actor: Actor, number: str) -> HttpResponse:
+    """Show the record; ``?done=`` names the action that has just been done."""
+    record = by_number(number)
+    return render_record(
+        request, actor, record, said=_said(record, request.GET.get("done", ""), "again" in request.GET)
+    )
+
+
+def _said(record: Register, done: str, again: bool) -> str:
+    """Return what has just happened and what comes next, in one sentence."""
+    action = record.service.procedure.by_code.get(done)
+    if action is None:
+        return ""
+    first = f"“{action.title}”已经办过,没有重复。" if again else f"已{action.title}。"
+    answers = owed(record)
+    if record.closed_at:
+        return f"{first}这件事已结束。"
+    if answers and record.due_source and action.target.code:
+        due = timezone.localtime(answers[1])
+        return f"{first}现在由{record.agency.short}在 {due:%-m月%-d日 %H:%M} 前{answers[0].title}。"
+    return first
+
+
+def render_record(
+    request: HttpRequest, actor: Actor, record: Register, *, doing: Doing | None = None, said: str = "",
+    conflict: str = "", status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    """Render the record's page; call it inside ``acting()``."""
+    facts = record.facts
+    short, texts = facts_of(record, facts)
+    lines = timeline(record, actor)
+    main, always = buttons(actor, record, facts)
+    links = Link.objects.filter(Q(a=record) | Q(b=record)).select_related("a", "b")
+    tied = [(link.kind, link.b if link.a_id == record.pk else link.a) for link in links]
+    suggestion: Suggested | None = None
+    if doing is None or not doing.wrong:
+        suggestion = suggested(actor, record, facts, [button.action for button in main])
+    return page(
+        request, actor, "web/console/record.html", status=status, record=record, service=record.service, facts=short,
+        texts=texts, lines=lines, steps=steps(record, lines), main=main, always=always, people=people(record),
+        may_look=any(role.code == actor.role for role in STAFF if role.code != "admin"),
+        tasks=list(Task.objects.filter(record=record).select_related("agency").order_by("due_at")),
+        files=[(line, file) for line in lines for file in line.files], tied=tied, doing=doing, said=said,
+        conflict=conflict, suggestion=suggestion, active=f"s-{record.service_code}", now=timezone.now(),
+    )  # fmt: skip
+
+
+@reads
+def file(request: HttpRequest, actor: Actor, number: str, key: UUID) -> HttpResponse:
+    """Send an attachment."""
+    found = Attachment.objects.filter(pk=key, record=by_number(number)).first()
+    if found is None:
+        raise Http404
+    return send(found)
+
+
+def send(found: Attachment) -> HttpResponse:
+    """Return the answer that carries the file: pictures and PDF are shown, everything else is saved."""
+    try:
+        chunks = open_file(found)
+    except (KeyDestroyed, Missing, Tampered) as error:
+        return HttpResponse(str(error) or "附件已不能读取。", status=410, content_type="text/plain; charset=utf-8")
+    response = StreamingHttpResponse(chunks, content_type=found.media_type)
+    inline = found.media_type.startswith("image/") or found.media_type == "application/pdf"
+    response["Content-Disposition"] = content_disposition_header(not inline, found.name) or "attachment"
+    response["Content-Length"] = str(found.size)
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Cache-Control"] = "private, no-store"
+    return response  # type: ignore[return-value]

@@ -1,0 +1,59 @@
+"""Pages for what went wrong. They say what to do, and look the same whether something does not exist or is not yours."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from gongzhi.kernel.refusals import ABSENT
+
+
+def error(request: HttpRequest, status: int, title: str, text: str, **more: Any) -> HttpResponse:
+    """Return an error page, or JSON where the API was called."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": text}, status=status)
+    inside = request.path.startswith("/work")
+    return render(request, "web/error.html", {"title": title, "text": text, "inside": inside, **more}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Return the page for a request that makes no sense."""
+    return error(request, 400, "这个请求无法处理", "浏览器发来的内容不完整。请返回上一页,刷新后再试一次。")
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Return the page for what may not be done; the same sentence as for what is not there."""
+    return absent(request)
+
+
+def forbidden_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return the page for a form without its token."""
+    return error(
+        request, 403, "这张表单已经过期",
+        "页面打开太久,或浏览器没有保存 Cookie。请返回上一页,复制您写的内容,刷新后重新提交。",
+    )  # fmt: skip
+
+
+def absent(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Return the page for what is not there, or not yours to see."""
+    return error(
+        request, 404, "找不到", ABSENT if request.path.startswith(("/work", "/api")) else "没有这个页面。请检查网址。"
+    )
+
+
+def too_big(request: HttpRequest) -> HttpResponse:
+    """Return the page for a body that is too big."""
+    return error(request, 413, "文件太大", "一次提交的全部文件合起来太大。请返回上一页,减少或压缩文件后再提交。")
+
+
+def too_often(request: HttpRequest, text: str) -> HttpResponse:
+    """Return the page for who comes too often."""
+    return error(request, 429, "次数太多", text)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Return the page for a fault of ours."""
+    return error(
+        request, 500, "这一步没有成功",
+        "服务器在处理时出了问题,管理员会看到记录。请返回上一页再试一次;您写的内容还在原来的页面里。",
+    )  # fmt: skip

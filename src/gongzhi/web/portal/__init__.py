@@ -1,0 +1,1 @@
+"""The residents' portal: three doors, no account, its own frame."""

@@ -1,0 +1,169 @@
+"""Following a matter: number and follow-up code once, then the page. The code stays in the session, never in an address."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from gongzhi.kernel.act import Conflict, Invalid, Refused, Unreachable, act
+from gongzhi.kernel.context import following, portal_actor
+from gongzhi.kernel.history import timeline
+from gongzhi.kernel.limits import allow
+from gongzhi.kernel.models import Attachment, Register
+from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.refusals import Absent
+from gongzhi.kernel.vault import NoRoom, Rejected, limits
+from gongzhi.web.asked import ask, raw, uploads
+from gongzhi.web.console.record import Doing, facts_of, send, steps
+from gongzhi.web.guard import address
+
+TRIES_AN_HOUR = 30
+WRONG = "编号和查询码对不上,请检查后重新输入。查询码是提交成功时显示的 12 个字符。"
+TOO_MANY = "查询的次数太多了,请一小时后再试。"
+
+
+@require_http_methods(["GET", "POST"])
+def find(request: HttpRequest) -> HttpResponse:
+    """Ask for number and code; when they fit, remember them in this session and open the page."""
+    held = request.session.get("follow") or {}
+    if request.method == "GET":
+        return render(request, "web/portal/find.html", {"held": sorted(held, reverse=True)})
+    number, code = request.POST.get("number", "").strip().upper()[:40], request.POST.get("code", "")[:40]
+    error, status = WRONG, 422
+    if not allow(f"follow:{address(request)}", count=TRIES_AN_HOUR, seconds=3600):
+        error, status = TOO_MANY, 429
+    else:
+        with following(number, code) as record:
+            if record is not None:
+                request.session["follow"] = {**held, record.number: code}
+                return redirect(f"/follow/{record.number}")
+    return render(
+        request,
+        "web/portal/find.html",
+        {"error": error, "number": number, "held": sorted(held, reverse=True)},
+        status=status,
+    )
+
+
+def _code(request: HttpRequest, number: str) -> str:
+    held = request.session.get("follow") or {}
+    return str(held.get(number.upper(), ""))
+
+
+@require_http_methods(["GET"])
+def show(request: HttpRequest, number: str) -> HttpResponse:
+    """Show how the matter stands, its answers, and what the person may do now."""
+    with following(number, _code(request, number)) as record:
+        if record is None:
+            return redirect("/follow")
+        done = record.service.procedure.by_code.get(request.GET.get("done", ""))
+        return _page(request, record, said=f"您的{done.title}已收到。" if done else "")
+
+
+@require_http_methods(["GET", "POST"])
+def do(request: HttpRequest, number: str, code: str) -> HttpResponse:
+    """Show the form of a resident's action, or do it: rate, ask to reopen."""
+    follow = _code(request, number)
+    with following(number, follow) as record:
+        if record is None:
+            return redirect("/follow")
+        action = record.service.procedure.by_code.get(code)
+        if action is None or not action.resident:
+            raise Http404
+        if request.method == "GET":
+            if action not in mine(record):
+                return redirect(f"/follow/{record.number}")
+            return _page(request, record, doing=Doing(action, ask(record.service, action, request.GET.dict(), {})))
+        service = record.service
+    typed = raw(request.POST, service.form(action))
+    key = request.POST.get("key", "")[:80] or str(uuid4())
+    given = request.POST.get("version", "")
+    try:
+        act(
+            portal_actor(), service.code, action.code, record=record.pk, form=typed, files=uploads(request), key=key,
+            version=int(given) if given.isdecimal() and len(given) < 10 else None, follow=follow,
+        )  # fmt: skip
+    except Absent:
+        return redirect(f"/follow/{record.number}")
+    except (Refused, Rejected, NoRoom) as refusal:
+        with following(number, follow) as record:
+            if record is None:
+                return redirect("/follow")
+            return _refused(request, record, action, typed, key, refusal)
+    return redirect(f"/follow/{record.number}?done={action.code}#now")
+
+
+def _refused(
+    request: HttpRequest, record: Register, action: Action, typed: Mapping[str, Any], key: str, refusal: Exception
+) -> HttpResponse:
+    errors: Mapping[str, list[str]] = refusal.errors if isinstance(refusal, Invalid) else {}
+    doing = Doing(action, ask(record.service, action, typed, errors))
+    doing.possible = action in mine(record)
+    status = 422
+    match refusal:
+        case Invalid():
+            doing.key = key
+            doing.alert = "".join(text for name in ("", "version", "key") for text in errors.get(name, []))
+            doing.files_error = "".join(errors.get("files", []))
+        case Rejected() | NoRoom():
+            doing.key, doing.files_error = key, str(refusal)
+        case Conflict():
+            doing.alert, status = (
+                f"这件事刚刚有了新进展,现在是“{refusal.stage_title}”。请看过下面的最新情况后再决定。",
+                409,
+            )
+        case Unreachable():
+            doing.key, doing.alert, status = key, str(refusal), 503
+        case _:
+            doing.alert, status = str(refusal), 409
+    return _page(request, record, doing=doing, status=status)
+
+
+def mine(record: Register) -> list[Action]:
+    """Return what the person who holds the code may do now."""
+    return [
+        action
+        for action in record.service.procedure
+        if action.resident and action.leaves(record.stage_code) and not action.anywhere
+    ]
+
+
+def _page(
+    request: HttpRequest, record: Register, *, doing: Doing | None = None, said: str = "", status: int = 200
+) -> HttpResponse:
+    lines = timeline(record, None)
+    short, texts = facts_of(record, record.facts, public=True)
+    response = render(
+        request, "web/portal/matter.html",
+        {
+            "record": record, "service": record.service, "lines": lines, "steps": steps(record, lines), "facts": short,
+            "texts": texts, "actions": mine(record), "doing": doing, "said": said, "limits": limits(),
+        },
+        status=status,
+    )  # fmt: skip
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@require_http_methods(["GET"])
+def file(request: HttpRequest, number: str, key: UUID) -> HttpResponse:
+    """Send an attachment of the matter; those that belong to inner remarks are not there."""
+    with following(number, _code(request, number)) as record:
+        if record is None:
+            return redirect("/follow")
+        public = {found.pk for line in timeline(record, None) for found in line.files}
+        found = Attachment.objects.filter(pk=key, record=record).first() if key in public else None
+        if found is None:
+            raise Http404
+        return send(found)
+
+
+@require_POST
+def forget(request: HttpRequest) -> HttpResponse:
+    """Forget the codes that this browser's session holds: for shared computers."""
+    request.session.pop("follow", None)
+    request.session.pop("told", None)
+    return redirect("/follow")

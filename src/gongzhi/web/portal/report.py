@@ -1,0 +1,139 @@
+"""Reporting: what happened, where, and how to reach you if you wish. Any service whose first action the portal may take."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from gongzhi.kernel.act import Invalid, Refused, Unreachable, act
+from gongzhi.kernel.context import portal_actor
+from gongzhi.kernel.fields import Code
+from gongzhi.kernel.limits import allow
+from gongzhi.kernel.roles import PORTAL
+from gongzhi.kernel.service import Service, services
+from gongzhi.kernel.vault import NoRoom, Rejected, limits
+from gongzhi.web.asked import ask, grouped, raw, uploads
+from gongzhi.web.guard import address
+from gongzhi.web.portal.qr import qr
+from gongzhi.web.portal.solved import solved
+
+REPORTS_AN_HOUR = 10
+_SHOWN_FOR = timedelta(minutes=10)
+TOO_MANY = "从您这里提交的次数太多了,请一小时后再试,或拨打 12345 热线。"
+
+
+def offered() -> list[Service]:
+    """Return the services that a resident may begin."""
+    return [service for service in services().values() if PORTAL in service.creating.by]
+
+
+def inner_fields(service: Service) -> list[str]:
+    """Return the fields that are for those who work: the title, where it came from, and the city's own lists."""
+    bound = service.form(service.creating)
+    inner = [name for name, fact in bound.columns.items() if isinstance(fact, Code) and fact.source]
+    return [*inner, "title", "channel", "agency"]
+
+
+@require_http_methods(["GET"])
+def home(request: HttpRequest) -> HttpResponse:
+    """Show the three doors, and what was solved this month."""
+    return render(request, "web/portal/home.html", {"solved": solved(request.GET.get("place", ""))})
+
+
+@require_http_methods(["GET"])
+def offers(request: HttpRequest) -> HttpResponse:
+    """Show what can be asked for here: each service with its steps and deadlines, as declared."""
+    made = []
+    for service in offered():
+        way, stage = [], service.creating.target
+        while action := service.procedure.owed(stage.code):
+            if not action.target.code or any(action.target is step.target for step in way):
+                break
+            way.append(action)
+            stage = action.target
+        made.append((service, way))
+    return render(request, "web/portal/services.html", {"services": made})
+
+
+@require_http_methods(["GET", "POST"])
+def report(request: HttpRequest) -> HttpResponse:
+    """Show the form, or file what was written and show the number and the follow-up code."""
+    service = _service(request)
+    action = service.creating
+    without = inner_fields(service)
+    typed: dict[str, Any] = {
+        name: value for name, value in raw(request.POST, service.form(action)).items() if name not in without
+    }
+    key = request.POST.get("key", "")[:80] or str(uuid4())
+    errors: Mapping[str, list[str]] = {}
+    alert, files_error, status = "", "", 200
+    if request.method == "POST":
+        files = uploads(request)
+        try:
+            if not allow(f"report:{address(request)}", count=REPORTS_AN_HOUR, seconds=3600):
+                return _form(request, service, typed, key, {}, alert=TOO_MANY, status=429)
+            done = act(portal_actor(), service.code, action.code, form=typed, files=files, key=key)
+        except Invalid as invalid:
+            errors, status = invalid.errors, 422
+            alert = "".join(text for name in ("", "key") for text in errors.get(name, []))
+            files_error = "".join(errors.get("files", [])) or ("照片和附件需要重新选择。" if files else "")
+        except (Rejected, NoRoom) as rejected:
+            files_error, status = str(rejected), 422
+        except Refused as refused:
+            alert, status = str(refused), 503 if isinstance(refused, Unreachable) else 409
+            key = key if isinstance(refused, Unreachable) else str(uuid4())
+        else:
+            request.session["told"] = {
+                "number": done.number,
+                "code": done.follow,
+                "until": (timezone.now() + _SHOWN_FOR).timestamp(),
+            }
+            return redirect("/report/done")
+    return _form(request, service, typed, key, errors, alert=alert, files_error=files_error, status=status)
+
+
+def _service(request: HttpRequest) -> Service:
+    known = {service.code: service for service in offered()}
+    code = request.GET.get("service", "")
+    if not known or (code and code not in known):
+        raise Http404
+    return known[code] if code else next(iter(known.values()))
+
+
+def _form(
+    request: HttpRequest, service: Service, typed: Mapping[str, Any], key: str, errors: Mapping[str, list[str]], *,
+    alert: str = "", files_error: str = "", status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    asked = ask(service, service.creating, typed, errors, without=inner_fields(service))
+    return render(
+        request, "web/portal/report.html",
+        {
+            "service": service, "groups": grouped(asked, service.form(service.creating).persons), "key": key, "alert": alert,
+            "files_error": files_error, "wrong": [question for question in asked if question.errors],
+            "files": service.creating.files, "limits": limits(),
+        },
+        status=status,
+    )  # fmt: skip
+
+
+@require_http_methods(["GET"])
+def done(request: HttpRequest) -> HttpResponse:
+    """Show the number and the follow-up code: in this browser, for ten minutes, and then never again."""
+    told = request.session.get("told") or {}
+    if told.get("until", 0) < timezone.now().timestamp():
+        request.session.pop("told", None)
+        return redirect("/follow")
+    held = request.session.get("follow") or {}
+    request.session["follow"] = {**held, told["number"]: told["code"]}
+    link = request.build_absolute_uri(f"/follow#{told['number']}.{told['code']}")
+    response = render(
+        request, "web/portal/done.html",
+        {"number": told["number"], "code": told["code"], "qr": qr(link), "minutes": int(_SHOWN_FOR.total_seconds() // 60)},
+    )  # fmt: skip
+    response["Cache-Control"] = "no-store"
+    return response

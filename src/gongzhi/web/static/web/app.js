@@ -1,0 +1,110 @@
+// The page works without any of this; what is here keeps what was typed, saves a reload, and draws maps.
+import { begin as drafts, clearAll } from "gz/drafts";
+import { begin as keys } from "gz/keys";
+import { begin as safe } from "gz/safe";
+
+const { htmx } = window;
+
+function each(root, selector, run) {
+  for (const element of root.querySelectorAll(selector)) {
+    if (element.dataset.begun) continue;
+    element.dataset.begun = "1";
+    run(element);
+  }
+}
+
+// A township's villages, so that a place can be named more precisely.
+function finerPlace(picker) {
+  const select = picker.querySelector("select");
+  const finer = picker.querySelector("[data-finer]");
+  select.addEventListener("change", async () => {
+    finer.replaceChildren();
+    if (!select.value) return;
+    try {
+      const answer = await fetch(`/places/below?place=${encodeURIComponent(select.value)}`);
+      if (answer.ok) finer.innerHTML = await answer.text();
+    } catch {
+      // Without the network the township alone is good enough.
+    }
+    const inner = finer.querySelector("select");
+    if (inner) inner.name = select.name;
+  });
+}
+
+// On a phone, one group of questions a screen.
+function stepped(form) {
+  const groups = [...form.querySelectorAll("fieldset.group")];
+  const narrow = window.matchMedia("(max-width: 575.98px)");
+  const [back, next] = [form.querySelector("[data-back]"), form.querySelector("[data-next]")];
+  const submit = form.querySelector("[type=submit]");
+  const say = form.querySelector("[data-step-say]");
+  let at = Math.max(0, groups.findIndex((group) => group.querySelector("[aria-invalid=true]")));
+  function draw() {
+    const on = narrow.matches && groups.length > 1;
+    groups.forEach((group, index) => { group.hidden = on && index !== at; });
+    back.hidden = !on || at === 0;
+    next.hidden = !on || at === groups.length - 1;
+    submit.hidden = on && at < groups.length - 1;
+    say.textContent = on ? `第 ${at + 1} 步,共 ${groups.length} 步` : "";
+    form.dispatchEvent(new CustomEvent("gz-shown", { bubbles: true }));
+  }
+  next.addEventListener("click", () => {
+    const wrong = [...groups[at].querySelectorAll("input, textarea, select")].find((field) => !field.checkValidity());
+    if (wrong) { wrong.reportValidity(); return; }
+    at += 1;
+    draw();
+    groups[at].scrollIntoView({ block: "start" });
+  });
+  back.addEventListener("click", () => { at -= 1; draw(); });
+  narrow.addEventListener("change", draw);
+  draw();
+}
+
+// The address of a QR code carries number and code behind the #, which no server sees.
+function followLink(form) {
+  const [number, code] = decodeURIComponent(location.hash.slice(1)).split(".");
+  if (!number || !code) return;
+  form.elements.number.value = number;
+  form.elements.code.value = code;
+  history.replaceState(null, "", location.pathname);
+  form.requestSubmit();
+}
+
+async function maps(root) {
+  const found = root.querySelectorAll("[data-map]:not([data-begun])");
+  if (!found.length) return;
+  const { start } = await import("gz/map");
+  for (const element of found) {
+    element.dataset.begun = "1";
+    start(element);
+  }
+}
+
+export function begin(root = document.body) {
+  each(root, "[data-place]", finerPlace);
+  each(root, "[data-steps]", stepped);
+  each(root, "[data-follow]", followLink);
+  each(root, "[data-filters] select", (select) => select.addEventListener("change", () => select.form.requestSubmit()));
+  drafts(root);
+  maps(root);
+}
+
+function live() {
+  const address = document.body.dataset.live;
+  // Another name of the same machine (127.0.0.1 for localhost) has no cookie there.
+  if (!address || !window.EventSource || new URL(address, location).hostname !== location.hostname) return;
+  const stream = new EventSource(address, { withCredentials: true });
+  stream.addEventListener("notice", () => htmx.trigger(document.body, "gz-notice"));
+}
+
+safe(begin);
+keys();
+if (document.body.dataset.clearDrafts) clearAll();
+begin();
+live();
+document.addEventListener("htmx:afterSwap", (event) => begin(event.detail.target));
+document.addEventListener("click", (event) => {
+  for (const open of document.querySelectorAll("details.me[open], details.more[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});

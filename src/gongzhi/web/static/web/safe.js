@@ -1,0 +1,81 @@
+// Sending a form so that nothing is lost and nothing is done twice. The server is right without this: the key in the form
+// makes a repeated act the same act, and the version in it tells a stale page.
+import { forget } from "gz/drafts";
+
+const LOST = "网络断了,没有提交成功。您写的内容都还在这一页,也保存在这台设备上;网络恢复后再点一次,不会重复提交。";
+const SLOW = "等了很久没有回应。您写的内容都还在这一页;请再点一次,不会重复提交。";
+const TIMEOUT = 90_000;
+const SHOWN = new Set([200, 409, 422, 429, 503]);
+
+function say(form, text) {
+  let line = form.querySelector("[data-net]");
+  if (!line) {
+    line = document.createElement("p");
+    line.className = "say wrong";
+    line.setAttribute("role", "alert");
+    line.dataset.net = "1";
+    form.append(line);
+  }
+  line.textContent = text;
+  line.hidden = !text;
+}
+
+function busy(form, on) {
+  form.dataset.busy = on ? "1" : "";
+  for (const button of form.querySelectorAll("[type=submit]")) {
+    if (on) button.setAttribute("aria-disabled", "true");
+    else button.removeAttribute("aria-disabled");
+  }
+}
+
+function show(text, address, moved, begin) {
+  const page = new DOMParser().parseFromString(text, "text/html");
+  if (moved) history.pushState({ gz: 1 }, "", address);
+  document.title = page.title;
+  document.body = page.body;
+  window.htmx.process(document.body);
+  begin(document.body);
+  const now = document.querySelector("#now, [role=alert]");
+  if (now) {
+    now.focus();
+    now.scrollIntoView({ block: "center" });
+  } else {
+    window.scrollTo(0, 0);
+  }
+}
+
+async function send(form, submitter, begin) {
+  const body = new FormData(form, submitter);
+  busy(form, true);
+  say(form, "");
+  try {
+    if (!navigator.onLine) throw new TypeError("offline");
+    const answer = await fetch(form.action, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
+    const text = await answer.text();
+    if (SHOWN.has(answer.status) || answer.redirected) {
+      if (answer.redirected) forget(form);
+      const hash = answer.redirected && text.includes('id="now"') ? "#now" : "";
+      show(text, answer.redirected ? answer.url.split("#")[0] + hash : location.href, answer.redirected, begin);
+      return;
+    }
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const sentence = page.querySelector("[data-sentence] p");
+    say(form, sentence ? sentence.textContent : "没有提交成功,您写的内容都还在这一页。请稍后再点一次。");
+  } catch (error) {
+    say(form, error.name === "TimeoutError" ? SLOW : LOST);
+  }
+  busy(form, false);
+}
+
+export function begin(start) {
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || form.hasAttribute("hx-post") || event.defaultPrevented) return;
+    event.preventDefault();
+    if (form.dataset.busy) return;
+    send(form, event.submitter, start);
+  });
+  window.addEventListener("popstate", (event) => {
+    if (event.state?.gz || !location.hash) location.reload();
+  });
+}

@@ -1,0 +1,49 @@
+"""Addresses of pages and API."""
+
+from django.urls import path
+
+from gongzhi.web import errors, health
+from gongzhi.web.api import api
+from gongzhi.web.console import deadlines, directory, doing, lists, map, notices, persons, queue, record, signing
+from gongzhi.web.portal import follow, report
+
+urlpatterns = [
+    path("", report.home),
+    path("report", report.report),
+    path("report/done", report.done),
+    path("services", report.offers),
+    path("follow", follow.find),
+    path("follow/forget", follow.forget),
+    path("follow/<str:number>", follow.show),
+    path("follow/<str:number>/do/<slug:code>", follow.do),
+    path("follow/<str:number>/file/<uuid:key>", follow.file),
+    path("places/below", signing.places_below),
+    path("map/base", map.base),
+    path("signin", signing.signin),
+    path("signout", signing.signout),
+    path("work/", queue.queue),
+    path("work/deadlines", deadlines.board),
+    path("work/map", map.show),
+    path("work/map/points", map.points),
+    path("work/search", lists.search),
+    path("work/notices", notices.notices),
+    path("work/notices/unread", notices.unread),
+    path("work/post", signing.post),
+    path("work/at", signing.at),
+    path("work/s/<slug:code>/", lists.listing),
+    path("work/s/<slug:code>/new", doing.new),
+    path("work/r/<str:number>", record.show),
+    path("work/r/<str:number>/do/<slug:code>", doing.do),
+    path("work/r/<str:number>/person/<uuid:key>", persons.person),
+    path("work/r/<str:number>/file/<uuid:key>", record.file),
+    path("work/places", directory.places),
+    path("work/agencies", directory.agencies_page),
+    path("work/posts", directory.posts_page),
+    path("api/", api.urls),
+    path("health", health.health),
+]
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.absent
+handler500 = errors.broken
