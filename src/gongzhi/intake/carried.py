@@ -25,8 +25,8 @@ class Carried:
         self.version = self.fresh = self.steps = 0
         self._past: frozenset[str] = frozenset()
 
-    def file(self, actor: Actor, at: datetime, form: Mapping[str, Any], files: Sequence[Upload] = ()) -> None:
-        """Make the record by the action ``file``, or find it."""
+    def file(self, actor: Actor, at: datetime, form: Mapping[str, Any], files: Sequence[Upload] = ()) -> UUID:
+        """Make the record by the action ``file``, or find it; return its id."""
         done = self._act(actor, "file", at, form, files)
         self.record, self.number, self._follow = done.record, done.number, done.follow
         self._stand(done)
@@ -36,6 +36,7 @@ class Carried:
                 self._past = frozenset(key for key in entries.values_list("idem", flat=True) if key)
                 held = Register.objects.get(pk=done.record)
                 self.version, self.stage = held.version, held.stage_code
+        return done.record
 
     def step(
         self, actor: Actor, action: str, at: datetime, form: Mapping[str, Any] | None = None,

@@ -3,7 +3,9 @@
 What the source knows is kept: the words, when they came, what was answered and when. What it does not know is filled by
 rules that are written here: the kind of matter and the agency are the router's proposal, with its reasons in the
 assignment's note; assignment and acceptance carry the message's own time, so that only the answer is judged against its
-deadline (five working days); ratings follow the marks that readers gave the replies.
+deadline (five working days). The day after the reply it is rated by the marks that readers gave it, or reopened where a
+mark says that the reply is incomplete or explains nothing; a reopened matter stays open, because the source has no
+second reply.
 """
 
 import csv
@@ -15,19 +17,33 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 
+from gongzhi.intake.carried import Carried
 from gongzhi.intake.crew import Crew, crew
 from gongzhi.intake.routing import Proposal, propose
-from gongzhi.kernel.act import Done, Refused, act
+from gongzhi.kernel.act import Refused
 from gongzhi.kernel.context import acting
-from gongzhi.kernel.models import DeadlineKept
-from gongzhi.kernel.vault import Rejected
+from gongzhi.kernel.models import DeadlineKept, Register
+from gongzhi.kernel.pack import load_pack
 
 FILE = "citizen-replies.csv.gz"
 SERVICE = "request"
 _UNKNOWN = "law-petition"  # where no word tells: the office that hears every petition
+_COLUMNS = {
+    "留言编号",
+    "留言主题",
+    "留言时间",
+    "留言详情",
+    "答复意见",
+    "答复时间",
+    "syu_explainable01",
+    "完整性指标",
+    "可解释性指标",
+}
 Progress = Callable[[int, int], None]
 
 
@@ -58,20 +74,23 @@ class Report:
 
 def load(folder: Path, *, limit: int | None = None, progress: Progress = lambda done, total: None) -> Report:
     """Carry the messages through; a second run changes nothing. Raises NoData and NoCrew."""
-    rows = _rows(folder)[:limit]
+    rows = sorted(_rows(folder)[:limit], key=lambda row: row["留言时间"])  # so that numbers follow the time
     people, report, started = crew(), Report(), time.perf_counter()
     owners: Counter[str] = Counter()
+    records: list[UUID] = []
     for number, row in enumerate(rows, start=1):
         report.read += 1
         try:
-            _carry(row, people, report, owners)
-        except (Refused, Rejected) as error:
-            report.refused.append(f"{row['留言编号']}: {error}")
+            records.append(_carry(row, people, report, owners))
+        except Refused as error:
+            report.refused.append(f"留言 {row['留言编号']}:{error}")
+        except ValueError:
+            report.refused.append(f"留言 {row['留言编号']}:时间“{row['留言时间']}”或“{row['答复时间']}”无法识别。")
         if number % 20 == 0 or number == len(rows):
             progress(number, len(rows))
     report.agencies = dict(owners.most_common())
     with acting(people.manager):
-        kept = DeadlineKept.objects.filter(stage="working", record__service_code=SERVICE)
+        kept = DeadlineKept.objects.filter(stage="working", record__in=records)
         report.late = sum(met > due for met, due in kept.values_list("met_at", "due_at"))
     report.seconds = round(time.perf_counter() - started, 2)
     return report
@@ -82,53 +101,48 @@ def _rows(folder: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise NoData(f"文件夹 {folder} 里没有 {FILE}。请把 GONGZHI_DATA 设为存放真实数据的文件夹。")
     with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    missing = _COLUMNS - rows[0].keys() if rows else _COLUMNS
+    if missing:
+        raise NoData(f"{path.name} 里缺少这些列:{'、'.join(sorted(missing))}。")
+    return rows
 
 
-def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[str]) -> None:
-    number, title, text = row["留言编号"], row["留言主题"].strip(), _tidy(row["留言详情"])
+def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[str]) -> UUID:
+    """Carry one message to its reply and rating; return its record. What an earlier run has done is passed over."""
+    title, text = row["留言主题"].strip(), _tidy(row["留言详情"])
     asked, replied = _time(row["留言时间"]), _time(row["答复时间"])
+    carried = Carried(SERVICE, f"real:{row['留言编号']}", people.loader)
+    record = carried.file(people.loader, asked, {"detail": text[:4000], "title": title[:120], "channel": "import"})
     found = propose(text, title=title, limit=1)
-    step = _Step(people, f"real:{number}")
-    done = step("file", people.loader, asked, {"detail": text[:4000], "title": title[:120], "channel": "import"})
-    if done.repeated:
-        report.unchanged += 1
-        return
-    follow, agency = done.follow, found[0].agency_code if found else "xf"
-    handler = people.handlers[agency]
-    owners[handler.agency_title] += 1
-    report.unsure += not found or found[0].confidence < 0.25
+    agency = found[0].agency_code if found else load_pack(settings.CITY).categories[_UNKNOWN].agency
+    if carried.stage != "filed":  # the taxonomy may have changed since an earlier run: what was decided then stands
+        with acting(people.loader):
+            agency = Register.objects.select_related("agency").get(pk=record).agency.code
     assign = {
         "agency": people.agencies[agency], "category": found[0].category if found else _UNKNOWN, "note": _reasons(found),
     }  # fmt: skip
-    done = step("assign", people.operator, asked, assign, done)
-    done = step("accept", handler, asked, {}, done)
-    done = step("answer", handler, replied, {"answer": _tidy(row["答复意见"])[:8000]}, done)
-    report.answered += 1
+    handler = people.handlers[agency]
+    carried.step(people.operator, "assign", asked, assign)
+    carried.step(handler, "accept", asked)
+    carried.step(handler, "answer", replied, {"answer": _tidy(row["答复意见"])[:8000]})
     poor = "0.0" in (row["完整性指标"], row["可解释性指标"])
+    later = replied + timedelta(days=1)
     if poor:
         reason = {"reason": "答复没有说清楚问题如何解决,请重新办理。"}
-        done = step("reopen", people.portal, replied + timedelta(days=1), reason, done, follow)
-        report.reopened += 1
+        carried.step(people.portal, "reopen", later, reason, resident=True)
     else:
-        step("rate", people.portal, replied + timedelta(days=1), {"rating": _stars(row)}, done, follow)
-        report.rated += 1
-    report.loaded += 1
-
-
-class _Step:
-    """One act of the past after another, each under a key of its own."""
-
-    def __init__(self, people: Crew, key: str) -> None:
-        self.people, self.key = people, key
-
-    def __call__(
-        self, action: str, actor: Any, at: datetime, form: dict[str, Any], before: Done | None = None, follow: str = ""
-    ) -> Done:
-        return act(
-            actor, SERVICE, action, record=before.record if before else None, version=before.version if before else None,
-            form=form, at=at, loader=self.people.loader, key=f"{self.key}:{action}", follow=follow,
-        )  # fmt: skip
+        carried.step(people.portal, "rate", later, {"rating": _stars(row)}, resident=True)
+    if carried.fresh:
+        owners[handler.agency_title] += 1
+        report.loaded += 1
+        report.answered += 1
+        report.rated += not poor
+        report.reopened += poor
+        report.unsure += not found or found[0].confidence < 0.25
+    else:
+        report.unchanged += 1
+    return record
 
 
 def _reasons(found: list[Proposal]) -> str:

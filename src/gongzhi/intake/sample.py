@@ -85,8 +85,8 @@ class _Maker:
                 "place_id", "name"
             )
             self.former: dict[int, list[str]] = {}
-            for place, name in former:
-                self.former.setdefault(place, []).append(name)
+            for county, name in former:
+                self.former.setdefault(county, []).append(name)
         self.by_path = {place.path: place for place in places}
         self.by_id = {place.pk: place for place in places}
         self.counties = [place for place in places if place.level == "county"]
@@ -108,7 +108,9 @@ class _Maker:
 
     def plans(self, count: int) -> list[Plan]:
         """Return the plans, each depending on its own number alone, so that a larger sample begins with the smaller one."""
-        lives, plans, working = order(), [], []
+        lives = order()
+        plans: list[Plan] = []
+        working: list[Plan] = []
         for number in range(count):
             dice = Random(f"gongzhi {self.pack.code} {number}")
             name = lives[number % len(lives)]
