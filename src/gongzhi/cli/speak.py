@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 GOOD, FOUND, BAD = 0, 1, 2
@@ -50,7 +50,7 @@ def _width(text: str) -> int:
     return sum(2 if "⺀" <= letter <= "￦" else 1 for letter in text)
 
 
-def bar(text: str) -> object:
+def bar(text: str) -> Callable[[int, int], None]:
     """Return a function (done, total) that shows progress on a terminal, and nothing elsewhere."""
 
     def show(done: int, total: int) -> None:

@@ -5,6 +5,8 @@ setting ``ROUTER``; whoever proposes gives reasons that a clerk can check in the
 """
 
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +18,8 @@ from django.utils.module_loading import import_string
 from gongzhi.kernel.pack import CategoryRow, load_pack
 
 _TITLE = 3.0  # a word in the title weighs as much as three in the text
+_FAMILY = 1.0  # how much a kind gains from the other kinds of its head
+_LENGTH = 0.5  # how much more a longer word says
 _COUNTED = 3  # further repetitions of a word add nothing
 
 
@@ -52,36 +56,63 @@ def router() -> Router:
 
 
 class WordRouter:
-    """Counts the words of each kind; a word that names few kinds says more, and so does a longer one."""
+    """Counts the words of each kind; a word that names few kinds says more, and so does a longer one.
+
+    Of words that lie over one another the longest counts (计划生育 is not 生育), and names of the city's own places and
+    roads do not count at all: nobody in 高铁商务区 complains of the railway.
+    """
 
     def __init__(self) -> None:
         pack = load_pack(settings.CITY)
         self._agencies = {agency.code: agency.title for agency in pack.agencies}
-        self._kinds = [kind for kind in pack.taxonomy if kind.words]
         self._titles = {kind.code: kind.title for kind in pack.taxonomy}
-        held: dict[str, int] = {}
-        for kind in self._kinds:
+        self._kinds: dict[str, list[CategoryRow]] = {}
+        for kind in pack.taxonomy:
             for word in kind.words:
-                held[word] = held.get(word, 0) + 1
-        self._weights = {word: math.log1p(len(self._kinds) / count) * len(word) ** 0.5 for word, count in held.items()}
+                self._kinds.setdefault(word, []).append(kind)
+        many = len([kind for kind in pack.taxonomy if kind.words])
+        self._weights = {
+            word: math.log1p(many / len(kinds)) * len(word) ** _LENGTH for word, kinds in self._kinds.items()
+        }
+        blind = {place.name for place in pack.places if any(word in place.name for word in self._kinds)}
+        known = sorted(blind | self._kinds.keys(), key=len, reverse=True)
+        self._words = re.compile("|".join(map(re.escape, known)))
 
     def propose(self, title: str, text: str, limit: int) -> Sequence[Proposal]:
         """Return proposals by the words found."""
-        scored = [(score, kind, found) for kind in self._kinds for score, found in [self._score(kind, title, text)] if found]
-        scored.sort(key=lambda row: (-row[0], row[1].code))
-        if not scored:
-            return []
-        total = sum(score for score, _, _ in scored[:5])
-        return [self._proposal(kind, found, score / total, score) for score, kind, found in scored[:limit]]
+        if not title:
+            title, text = _head(text)
+        above, below = Counter(self._words.findall(title)), Counter(self._words.findall(text))
+        scores: dict[str, float] = {}
+        found: dict[str, list[tuple[str, int, int]]] = {}
+        kinds: dict[str, CategoryRow] = {}
+        for word in (above | below).keys() & self._kinds.keys():
+            gained = self._weights[word] * (_TITLE * (above[word] > 0) + math.sqrt(min(below[word], _COUNTED)))
+            for kind in self._kinds[word]:
+                kinds[kind.code] = kind
+                scores[kind.code] = scores.get(kind.code, 0.0) + gained
+                found.setdefault(kind.code, []).append((word, above[word], below[word]))
+        self._lend(scores, kinds, found)
+        best = sorted(scores, key=lambda code: (-scores[code], code))
+        total = sum(scores[code] for code in best[:5])
+        return [self._proposal(kinds[code], found[code], scores[code] / total, scores[code]) for code in best[:limit]]
 
-    def _score(self, kind: CategoryRow, title: str, text: str) -> tuple[float, list[tuple[str, int, int]]]:
-        score, found = 0.0, []
-        for word in kind.words:
-            above, below = title.count(word), text.count(word)
-            if above or below:
-                found.append((word, above, below))
-                score += self._weights[word] * (_TITLE * (above > 0) + math.sqrt(min(below, _COUNTED)))
-        return score, found
+    def _lend(
+        self, scores: dict[str, float], kinds: dict[str, CategoryRow], found: dict[str, list[tuple[str, int, int]]]
+    ) -> None:
+        """Let the kinds of one head support each other; words of the head itself speak for the kinds that have any."""
+        families: dict[str, float] = {}
+        for code, score in scores.items():
+            head = kinds[code].parent or code
+            families[head] = families.get(head, 0.0) + score
+        for code in list(scores):
+            kind = kinds[code]
+            if kind.parent:
+                scores[code] += _FAMILY * (families[kind.parent] - scores[code])
+                found[code] += found.get(kind.parent, [])
+        for head in families:
+            if head in scores and any(kinds[code].parent == head for code in scores):
+                del scores[head]
 
     def _proposal(
         self, kind: CategoryRow, found: list[tuple[str, int, int]], share: float, score: float
@@ -99,6 +130,13 @@ class WordRouter:
         return Proposal(
             kind.code, kind.title, kind.agency, self._agencies[kind.agency], round(sure, 3), _word(sure), tuple(reasons)
         )
+
+
+def _head(text: str) -> tuple[str, str]:
+    """Return the first sentence in place of a title, and the rest."""
+    end = re.search("[，。！？；,.!?;\n]", text[8:60])
+    cut = 8 + end.start() if end else 40
+    return text[:cut], text[cut:]
 
 
 def _word(confidence: float) -> str:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -236,7 +236,9 @@ def _deadline(draft: Draft) -> None:
 
 def _asked(draft: Draft) -> int:
     with acting(draft.actor):
-        days = draft.service.model._default_manager.values_list("asked_days", flat=True).get(record=draft.record)
+        days = draft.service.model._default_manager.values_list("asked_days", flat=True).get(
+            pk=cast("UUID", draft.record)
+        )
     return int(days)
 
 

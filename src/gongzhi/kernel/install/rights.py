@@ -45,7 +45,7 @@ def behind_the_door() -> list[Any]:
 def _beside() -> list[Any]:
     """Return the models that the application writes itself."""
     closed = set(behind_the_door())
-    return [model for model in apps.get_models() if model not in closed and model._meta.managed]
+    return [model for model in apps.get_models() if model not in closed]
 
 
 def grants(kernel: str, app: str) -> Iterator[str]:

@@ -1,0 +1,203 @@
+"""Importing a table: every good row goes through ``act()`` under a key of its own, every bad one into quarantine.
+
+A row's key is made of the mapping and the columns that identify it (or of the whole row), so that importing again changes
+nothing, and a broken-off import is finished by the next. The quarantine is a CSV file that Excel opens: row number,
+reasons, and the row as it was, so that a clerk can mend it and import that file.
+"""
+
+import csv
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+
+from gongzhi.home import home
+from gongzhi.intake.mapping import BadCell, Table, moment, read, tidy
+from gongzhi.intake.tables import Sheet, TableError
+from gongzhi.intake.tables import read as read_table
+from gongzhi.kernel.act import act
+from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
+from gongzhi.kernel.models import Account, Place, Post
+from gongzhi.kernel.refusals import Invalid, Refused, Unreachable
+from gongzhi.kernel.service import Service, services
+
+ROW, REASON = "原文件行号", "未能导入的原因"
+_RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run these
+Progress = Callable[[int, int], None]
+
+
+class ImportFault(Exception):
+    """The table cannot be imported at all; nothing was. The sentence says why."""
+
+
+@dataclass
+class Result:
+    """Rows read, taken in, put into quarantine, already there; the quarantine's file where there is one."""
+
+    read: int = 0
+    loaded: int = 0
+    quarantined: int = 0
+    unchanged: int = 0
+    seconds: float = 0.0
+    quarantine: Path | None = None
+    note: str = ""
+    reasons: list[tuple[int, str]] = field(default_factory=list)
+
+
+def run(
+    path: Path,
+    service_code: str,
+    table: Table,
+    *,
+    actor: Actor,
+    folder: Path | None = None,
+    progress: Progress = lambda done, total: None,
+    result: Result | None = None,
+) -> Result:
+    """Import a table as this actor. Raises ImportFault, with nothing imported, and Unreachable, with the rest to do."""
+    result, started = result or Result(), time.perf_counter()
+    service = _service(service_code, table, actor)
+    try:
+        sheet = read_table(path)
+    except TableError as error:
+        raise ImportFault(str(error)) from error
+    _check_headers(sheet, table, path)
+    loader = loader_actor()
+    with acting(loader):
+        places = dict(Place.objects.filter(ended_on=None).values_list("code", "pk"))
+    bad: list[tuple[int, list[str], list[Any]]] = []
+    for number, (row, cells) in enumerate(sheet.rows, start=1):
+        result.read += 1
+        reasons = _row(service, table, sheet.headers, cells, places, actor, loader, result)
+        if reasons:
+            bad.append((row, reasons, cells))
+            result.quarantined += 1
+            result.reasons.append((row, ";".join(reasons)))
+        if number % 20 == 0 or number == len(sheet.rows):
+            progress(number, len(sheet.rows))
+    if bad:
+        result.quarantine = _quarantine(path, sheet.headers, bad, folder)
+    result.note = sheet.note
+    result.seconds = round(time.perf_counter() - started, 2)
+    return result
+
+
+def actor_for(login: str | None) -> Actor:
+    """Return the post to import with: the first of this account, or the first operator's. Raises ImportFault."""
+    with acting(loader_actor()):
+        posts = Post.objects.filter(until=None).order_by("id")
+        if login:
+            account = Account.objects.filter(login=login.strip().casefold()).first()
+            found = posts.filter(account=account).first() if account else None
+        else:
+            found = posts.filter(role="operator").first()
+    if found is None:
+        raise ImportFault(f"没有账号“{login}”的岗位。" if login else "还没有受理员岗位,请先在“岗位”页面添加。")
+    return actor_of(found.pk)
+
+
+def _service(code: str, table: Table, actor: Actor) -> Service:
+    service = services().get(code)
+    if service is None:
+        raise ImportFault(f"没有业务“{code}”。现有:{'、'.join(services())}。")
+    if table.service != code:
+        raise ImportFault(f"映射“{table.title}”是给业务“{table.service}”的,不能用于“{code}”。")
+    if all(role.code != actor.role for role in service.creating.by):
+        raise ImportFault(f"岗位“{actor.role_title}”不能登记{service.title}。")
+    fields = service.form(service.creating).fields
+    named = [column.field for column in table.columns.values() if column.field] + list(table.constants)
+    unknown = [name for name in named if name not in fields]
+    if unknown:
+        raise ImportFault(f"映射里的表单项 {'、'.join(unknown)} 不存在。可用的有:{'、'.join(fields)}。")
+    return service
+
+
+def _check_headers(sheet: Sheet, table: Table, path: Path) -> None:
+    missing = [header for header in table.required if header not in sheet.headers]
+    if missing:
+        raise ImportFault(
+            f"文件“{path.name}”缺少列:{'、'.join(missing)}。第一行应是列名,现有:{'、'.join(filter(None, sheet.headers[:20]))}。"
+        )
+
+
+def _row(
+    service: Service, table: Table, headers: list[str], cells: list[Any], places: Mapping[str, int], actor: Actor,
+    loader: Actor, result: Result,
+) -> list[str]:  # fmt: skip
+    """Take one row in; return why it could not be."""
+    held = dict(zip(headers, cells, strict=False))
+    form: dict[str, Any] = dict(table.constants)
+    reasons: list[str] = []
+    for header, column in table.columns.items():
+        cell = held.get(header)
+        if tidy(cell) == "":
+            if column.required:
+                reasons.append(f"“{header}”没有填")
+            continue
+        try:
+            value = read(column, cell, places)
+        except BadCell as error:
+            reasons.append(f"{header}:{error}")
+            continue
+        if column.field:
+            form[column.field] = value.date().isoformat() if isinstance(value, datetime) else value
+    if reasons:
+        return reasons
+    at = _filed(table, held)
+    if at and at > timezone.now():
+        return [f"“{table.at}”在将来"]
+    try:
+        done = act(
+            actor, service.code, service.creating.code, form=form, key=_key(table, held, cells), at=at,
+            loader=loader if at else None,
+        )  # fmt: skip
+    except Unreachable:
+        raise
+    except Invalid as refusal:
+        return [f"{_label(service, name)}:{text}" for name, texts in refusal.errors.items() for text in texts]
+    except Refused as refusal:
+        return [str(refusal)]
+    result.unchanged += done.repeated
+    result.loaded += not done.repeated
+    return []
+
+
+def _label(service: Service, name: str) -> str:
+    made = service.form(service.creating).fields.get(name)
+    return str(made.label) if made and made.label else "内容"
+
+
+def _filed(table: Table, held: Mapping[str, Any]) -> datetime | None:
+    return moment(held[table.at]) if table.at and tidy(held.get(table.at)) else None
+
+
+def _key(table: Table, held: Mapping[str, Any], cells: Iterable[Any]) -> str:
+    said = [tidy(held.get(header)) for header in table.key] if table.key else [tidy(cell) for cell in cells]
+    digest = hashlib.sha256("\x1f".join([table.service, *table.key, *said]).encode()).hexdigest()
+    return f"import:{digest[:60]}"
+
+
+def _quarantine(
+    path: Path, headers: list[str], bad: list[tuple[int, list[str], list[Any]]], folder: Path | None
+) -> Path:
+    """Write what could not be imported, readable by its owner alone: it holds what people said."""
+    place = folder or home() / "imports"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = place / f"{path.stem[:60]}-未导入-{timezone.localtime():%Y%m%d-%H%M%S}.csv"
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:  # with a mark, so that Excel reads it right
+        writer = csv.writer(file)
+        writer.writerow([ROW, REASON, *headers])
+        for number, reasons, cells in bad:
+            writer.writerow([number, ";".join(reasons), *(_safe(tidy(cell)) for cell in cells)])
+    return target
+
+
+def _safe(text: str) -> str:
+    return f"'{text}" if text.startswith(_RISKY) else text

@@ -1,0 +1,120 @@
+"""Imports in the background: the page starts one, the worker runs it, the page watches it."""
+
+import os
+import shutil
+import uuid
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+from django.db import transaction
+from django.utils import timezone
+from openpyxl import Workbook
+from openpyxl.styles import Font
+from openpyxl.worksheet.dimensions import ColumnDimension
+from procrastinate.contrib.django import app
+
+from gongzhi.home import home
+from gongzhi.intake import mapping
+from gongzhi.intake.importing import ImportFault, Result, run
+from gongzhi.intake.models import ImportJob
+from gongzhi.kernel.context import Actor, NoPost, actor_of
+from gongzhi.kernel.refusals import Unreachable
+
+KEPT_DAYS = 30
+MOST_BYTES = 50 * 2**20
+
+
+def start(actor: Actor, name: str, content: bytes, service: str, table: str) -> ImportJob:
+    """Keep the file and queue its import; ``table`` names a built-in mapping. Raises ImportFault and MappingError."""
+    if len(content) > MOST_BYTES:
+        raise ImportFault(f"文件超过 {MOST_BYTES // 2**20} MB,请拆成几个文件。")
+    if not content:
+        raise ImportFault("文件是空的。")
+    mapping.load(table)
+    folder = uuid.uuid4().hex
+    place = home() / "imports" / folder
+    place.mkdir(mode=0o700, parents=True)
+    suffix = Path(name).suffix.lower()[:8]
+    path = place / f"table{suffix if suffix[1:].isalnum() else ''}"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    with transaction.atomic():
+        job = ImportJob.objects.create(
+            post_id=actor.post, name=Path(name).name[:200], service=service, mapping=table, folder=folder,
+            created_at=timezone.now(),
+        )  # fmt: skip
+        import_table.defer(job=job.pk)
+    return job
+
+
+def jobs_of(actor: Actor, limit: int = 20) -> list[ImportJob]:
+    """Return the post's own imports, newest first."""
+    return list(ImportJob.objects.filter(post_id=actor.post)[:limit])
+
+
+def quarantine_of(job: ImportJob) -> Path | None:
+    """Return the file of what could not be imported, None where everything was or the file is gone."""
+    return next(iter(sorted((home() / "imports" / job.folder).glob("*-未导入-*.csv"))), None)
+
+
+@app.task(name="gongzhi.import_table", retry=3)
+def import_table(job: int) -> None:
+    """Run one import to its end; after a fall it begins again and finds what it had done unchanged."""
+    held = ImportJob.objects.get(pk=job)
+    if held.state in ("done", "failed"):
+        return
+    ImportJob.objects.filter(pk=job).update(state="running", done=0)
+    folder = home() / "imports" / held.folder
+    result = Result()
+
+    def progress(done: int, total: int) -> None:
+        ImportJob.objects.filter(pk=job).update(
+            done=done, total=total, loaded=result.loaded, quarantined=result.quarantined, unchanged=result.unchanged
+        )
+
+    try:
+        for old in folder.glob("*-未导入-*.csv"):
+            old.unlink()
+        table = next(folder.glob("table*"))
+        run(
+            table, held.service, mapping.load(held.mapping), actor=actor_of(held.post_id), folder=folder,
+            progress=progress, result=result,
+        )  # fmt: skip
+    except (ImportFault, mapping.MappingError, NoPost, StopIteration) as error:
+        said = str(error).replace(f"table{Path(held.name).suffix.lower()}", held.name) or "上传的文件已不在服务器上。"
+        ImportJob.objects.filter(pk=job).update(state="failed", note=said[:400], ended_at=timezone.now())
+        return
+    except Unreachable:
+        raise  # the queue tries again
+    progress(result.read, result.read)
+    ImportJob.objects.filter(pk=job).update(state="done", note=result.note[:400], ended_at=timezone.now())
+
+
+@app.periodic(cron="17 3 * * *")
+@app.task(name="gongzhi.sweep_imports", pass_context=False)
+def sweep_imports(timestamp: int) -> None:  # noqa: ARG001 (the queue gives it)
+    """Remove uploaded tables after 30 days; the jobs' counts stay."""
+    limit = timezone.now() - timedelta(days=KEPT_DAYS)
+    for folder in ImportJob.objects.filter(created_at__lt=limit).values_list("folder", flat=True):
+        shutil.rmtree(home() / "imports" / folder, ignore_errors=True)
+
+
+def template(name: str) -> bytes:
+    """Return an empty table (XLSX) for a built-in mapping: its columns, and under each what belongs there."""
+    declared = mapping.load(name)
+    book = Workbook()
+    sheet = book.active
+    sheet.title = declared.title[:30]
+    for number, column in enumerate(declared.columns.values(), start=1):
+        sheet.cell(1, number, column.header).font = Font(bold=True)
+        letter = sheet.cell(1, number).column_letter
+        sheet.column_dimensions[letter] = ColumnDimension(sheet, index=letter, width=18)
+    hints = book.create_sheet("填写说明")
+    hints.append(["列名", "必填", "内容"])
+    for column in declared.columns.values():
+        said = "、".join(column.values) if column.values else mapping.TYPES[column.type]
+        hints.append([column.header, "是" if column.required else "", said])
+    target = BytesIO()
+    book.save(target)
+    return target.getvalue()

@@ -1,0 +1,85 @@
+"""Cells as clerks write them."""
+
+from datetime import date, datetime, time
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gongzhi.intake.mapping import BadCell, MappingError, builtin, load, moment, parse, tidy, whole
+
+FULL_WIDTH = str.maketrans("0123456789-/.:", "0123456789-/.:")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-11-23", "2026/11/23", "2026.11.23", "2026年11月23日", "20261123", "2026-11-23", "2026/11/23 ",
+     46349, 46349.0, "46349", datetime(2026, 11, 23), date(2026, 11, 23)],
+)  # fmt: skip
+def test_a_day_is_understood_however_it_is_written(written: object) -> None:
+    assert timezone.localtime(moment(written)).date() == date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-11-23 14:05", "2026年11月23日 14时05分", "2026/11/23 14:05:00", "20261123 140500", "2026-11-23T14:05"],
+)
+def test_a_time_of_day_is_kept(written: str) -> None:
+    assert timezone.localtime(moment(written)).time() == time(14, 5)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-02-30", "2026年2月30日", "20260230", "2026-13-01", "明天", "12/31/2026", "2026-11-23 25:00", "3", 3, 0.5],
+)
+def test_what_is_no_day_of_the_calendar_is_refused_with_its_text(written: object) -> None:
+    with pytest.raises(BadCell, match="日"):
+        moment(written)
+
+
+@given(
+    st.dates(date(1990, 1, 1), date(2090, 12, 31)),
+    st.sampled_from(["{0:%Y-%m-%d}", "{0.year}年{0.month}月{0.day}日", "{0:%Y%m%d}"]),
+)
+def test_every_day_survives_writing_and_reading(day: date, form: str) -> None:
+    assert timezone.localtime(moment(form.format(day).translate(FULL_WIDTH))).date() == day
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_whole_numbers_are_read_in_full_width_and_with_separators(number: int) -> None:
+    assert whole(f"{number:,}".translate(FULL_WIDTH)) == number
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "十", "1e3", "--1", "9" * 40])
+def test_what_is_no_whole_number_is_refused(text: str) -> None:
+    with pytest.raises(BadCell):
+        whole(text)
+
+
+@given(st.text())
+def test_tidy_leaves_no_control_character(text: str) -> None:
+    assert not {letter for letter in tidy(text) if letter < " "} - {"\n", "\t"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("service = ", "写法不对"), ("service='request'", "缺少"), ("[columns.a]\nfield='x'", "缺少 service"),
+        ("service='request'\n[columns.a]\ntype='money'", "type 只能是"),
+        ("service='request'\nkey=['b']\n[columns.a]\nfield='x'", "“b”"),
+        ("service='request'\n[columns.a]\nfield='x'\n[columns.b]\nfield='x'", "两列"),
+        ("service='request'\n[columns.a]\nfeld='x'", "feld"),
+    ],
+)  # fmt: skip
+def test_a_mapping_that_cannot_be_used_says_why(text: str, told: str) -> None:
+    with pytest.raises(MappingError, match=told):
+        parse(text, "试")
+
+
+def test_the_mappings_that_come_with_the_platform_can_be_read() -> None:
+    assert "hotline" in builtin()
+    for name in builtin():
+        assert load(name).required
+    with pytest.raises(MappingError, match="hotline"):
+        load("没有这个")
