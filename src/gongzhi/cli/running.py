@@ -19,7 +19,7 @@ from gongzhi.postgres.errors import PostgresError
 from gongzhi.postgres.server import Server
 
 _SERVER_EVERY = 2.0  # seconds between looks at the embedded server
-_THREADS = 8  # of a web process: an answer waits for the database more than for Python
+_THREADS = 4  # of a web process: an answer waits for the database more than for Python
 
 
 def add(commands: Any) -> None:

@@ -10,10 +10,12 @@ from django.db.utils import Error
 from procrastinate.contrib.django import app
 
 from gongzhi.cli.database import hang_up
+from gongzhi.intake import jobs
 from gongzhi.kernel import worker
 from gongzhi.kernel.context import NoPost
 from gongzhi.kernel.limits import sweep
 
+JOBS = (jobs.import_table, jobs.sweep_imports)  # imported, so that the queue knows them
 log = logging.getLogger("gongzhi.worker")
 _OUTBOX_EVERY = 1.0  # seconds
 _DEADLINES_EVERY = 60.0
@@ -33,8 +35,11 @@ def work() -> None:
 
 
 async def _jobs() -> None:
-    async with app.replace_connector(app.connector.get_worker_connector()).open_async() as running:  # type: ignore[attr-defined]
-        await running.run_worker_async(concurrency=1, wait=True, delete_jobs="successful", shutdown_graceful_timeout=8)
+    with app.replace_connector(app.connector.get_worker_connector()) as running:  # type: ignore[attr-defined]
+        async with running.open_async():
+            await running.run_worker_async(
+                concurrency=1, wait=True, delete_jobs="successful", shutdown_graceful_timeout=8
+            )
 
 
 def _watch(ending: threading.Event) -> None:

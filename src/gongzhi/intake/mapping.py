@@ -20,7 +20,7 @@ TYPES = {"text": "文字", "whole": "整数", "date": "日期", "datetime": "日
 _EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 (made aware with the city's time)  # day 0 of Excel's 1900 calendar, which counts a 29 February 1900 that never was
 _DAY = re.compile(r"^(\d{4})\s*(?:[-/.年])\s*(\d{1,2})\s*(?:[-/.月])\s*(\d{1,2})\s*日?(?:[T\s]+(.+))?$")
 _PLAIN_DAY = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:[T\s]*(\d{2})(\d{2})(\d{2})?)?$")
-_CLOCK = re.compile(r"^(\d{1,2})[::时](\d{1,2})(?:[::分](\d{1,2})秒?)?分?$")
+_CLOCK = re.compile(r"^(\d{1,2})[:时](\d{1,2})(?:[:分](\d{1,2})秒?)?分?$")
 
 
 class MappingError(Exception):

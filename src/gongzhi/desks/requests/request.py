@@ -27,7 +27,6 @@ class File(Form):
 
     writes = ("detail", "title", "nature", "category", "place", "address", "point", "channel")
     required = ("detail",)
-    labels = {"title": "标题(可不填,由内容生成)"}
     asker: Any = Person("诉求人")
 
 
