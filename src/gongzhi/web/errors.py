@@ -16,17 +16,17 @@ def error(request: HttpRequest, status: int, title: str, text: str, **more: Any)
     return render(request, "web/error.html", {"title": title, "text": text, "inside": inside, **more}, status=status)
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """Return the page for a request that makes no sense."""
     return error(request, 400, "这个请求无法处理", "浏览器发来的内容不完整。请返回上一页,刷新后再试一次。")
 
 
-def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """Return the page for what may not be done; the same sentence as for what is not there."""
     return absent(request)
 
 
-def forbidden_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+def forbidden_form(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
     """Return the page for a form without its token."""
     return error(
         request, 403, "这张表单已经过期",
@@ -34,7 +34,7 @@ def forbidden_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     )  # fmt: skip
 
 
-def absent(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def absent(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """Return the page for what is not there, or not yours to see."""
     return error(
         request, 404, "找不到", ABSENT if request.path.startswith(("/work", "/api")) else "没有这个页面。请检查网址。"

@@ -4,7 +4,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 
 
-def health(request: HttpRequest) -> JsonResponse:
+def health(_: HttpRequest) -> JsonResponse:
     """Answer 200 ``{"ok": true}`` when the database answers, else 503."""
     try:
         with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
 """Pages of a list: fifty rows, and a count that gives up at ten thousand."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -35,7 +35,7 @@ class Paged:
     @classmethod
     def of(cls, request: HttpRequest, found: "QuerySet[Any]") -> "Paged":
         """Return the page that ``?page=`` names; a page that is not there gives the last one."""
-        total = cast("int", found.order_by()[:MOST].count())
+        total = found.order_by()[:MOST].count()
         last = max(1, -(-total // ROWS))
         given = request.GET.get("page", "1")
         number = min(max(int(given), 1), last) if given.isdecimal() and len(given) < 7 else 1

@@ -4,7 +4,19 @@ from django.urls import path
 
 from gongzhi.web import errors, health
 from gongzhi.web.api import api
-from gongzhi.web.console import deadlines, directory, doing, lists, map, notices, persons, queue, record, signing
+from gongzhi.web.console import (
+    atlas,
+    deadlines,
+    directory,
+    doing,
+    importing,
+    lists,
+    notices,
+    persons,
+    queue,
+    record,
+    signing,
+)
 from gongzhi.web.portal import follow, report
 
 urlpatterns = [
@@ -18,13 +30,13 @@ urlpatterns = [
     path("follow/<str:number>/do/<slug:code>", follow.do),
     path("follow/<str:number>/file/<uuid:key>", follow.file),
     path("places/below", signing.places_below),
-    path("map/base", map.base),
+    path("map/base", atlas.base),
     path("signin", signing.signin),
     path("signout", signing.signout),
     path("work/", queue.queue),
     path("work/deadlines", deadlines.board),
-    path("work/map", map.show),
-    path("work/map/points", map.points),
+    path("work/map", atlas.show),
+    path("work/map/points", atlas.points),
     path("work/search", lists.search),
     path("work/notices", notices.notices),
     path("work/notices/unread", notices.unread),
@@ -39,6 +51,10 @@ urlpatterns = [
     path("work/places", directory.places),
     path("work/agencies", directory.agencies_page),
     path("work/posts", directory.posts_page),
+    path("work/import", importing.uploads),
+    path("work/import/empty/<slug:name>", importing.empty),
+    path("work/import/<int:key>", importing.job),
+    path("work/import/<int:key>/quarantine", importing.quarantine),
     path("api/", api.urls),
     path("health", health.health),
 ]

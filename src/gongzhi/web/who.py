@@ -104,7 +104,7 @@ def page(request: HttpRequest, actor: Actor, template: str, status: int = 200, *
         "unread": unread.count(),
         "live_url": settings.LIVE_URL,
         "is_admin": actor.role == "admin",
-        "may_import": actor.role in ("operator", "admin"),
+        "may_import": any(may_create(actor, service) for service in services().values()),
     }
     return render(request, template, {**around, **context}, status=status)
 

@@ -32,7 +32,7 @@ class FastRenderer(BaseRenderer):
 
     media_type = "application/json"
 
-    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> Any:
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> Any:  # noqa: ARG002
         """Return the JSON."""
         return orjson.dumps(data, default=str)
 
@@ -79,7 +79,7 @@ def no_post(request: HttpRequest, refusal: NoPost) -> HttpResponse:
 
 
 @api.exception_handler(AuthenticationError)
-def not_signed_in(request: HttpRequest, refusal: AuthenticationError) -> HttpResponse:
+def not_signed_in(request: HttpRequest, _: AuthenticationError) -> HttpResponse:
     """Return 401: no token, or one that no longer holds."""
     return _answer(request, 401, detail="请先用 POST /api/token 取得令牌。")
 

@@ -77,7 +77,7 @@ def issue(actor: Actor) -> str:
 class Bearer(HttpBearer):
     """Turns the token into the actor, as ``request.auth``."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> Actor | None:
+    def authenticate(self, request: HttpRequest, token: str) -> Actor | None:  # noqa: ARG002
         """Return the actor, or None for a token that does not hold. Raises NoPost."""
         try:
             account, _, post = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).partition(".")

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Place, Register
-from gongzhi.web.console.deadlines import GROUPS, conditions
+from gongzhi.web.console.deadlines import GROUPS, conditions, running
 from gongzhi.web.templatetags.gz import due_of
 from gongzhi.web.who import chosen_place, in_place, page, reads
 
@@ -20,9 +20,9 @@ def show(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Show the map with its legend of counts, and the same by place as a table."""
     place, now = chosen_place(request, actor), timezone.now()
     opened = Register.objects.filter(in_place(place), closed_at=None)
-    counts = opened.aggregate(
-        all=Count("pk"), placed=Count("lon"), **{code: Count("pk", filter=q) for code, q in conditions(now).items()}
-    )
+    counts = opened.aggregate(all=Count("pk"), placed=Count("lon"))
+    by_group = running(place).aggregate(**{code: Count("pk", filter=q) for code, q in conditions(now).items()})
+    waiting = counts["all"] - sum(by_group.values())
     depth = 2 + len(place.path if place else (actor.low or "00"))
     by_path: dict[str, int] = {}
     for path, number in opened.values_list("place_path").annotate(n=Count("pk")):
@@ -31,7 +31,7 @@ def show(request: HttpRequest, actor: Actor) -> HttpResponse:
     table = sorted(((names[path], n) for path, n in by_path.items() if path in names), key=lambda row: -row[1])
     return page(
         request, actor, "web/console/map.html", counts=counts, table=table, active="map",
-        legend=[(code, title, counts[code]) for code, title in GROUPS.items()], unplaced=counts["all"] - counts["placed"],
+        legend=[(code, title, by_group[code]) for code, title in GROUPS.items()], waiting=waiting, unplaced=counts["all"] - counts["placed"],
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def points(request: HttpRequest, actor: Actor) -> HttpResponse:
     return JsonResponse({"type": "FeatureCollection", "features": features})
 
 
-def base(request: HttpRequest) -> HttpResponse:
+def base(_: HttpRequest) -> HttpResponse:
     """Return the city's places that have a point, as GeoJSON: the quiet base of every map. Public knowledge."""
     rows = Place.objects.filter(ended_on=None, lon__isnull=False, level__in=("city", "county", "township"))
     features: list[dict[str, Any]] = [

@@ -79,7 +79,7 @@ def _directory(
         except Refused as refused:
             alert = str(refused)
         else:
-            return redirect(f"{request.path}?said={code}{form.after(subject, typed)}")
+            return redirect(f"{request.path}?said={code}{form.after(subject)}")
         with acting(actor):
             secretless = {name: text for name, text in typed.items() if name != "password"}
             return show(request, actor, Opened(form, asked_of(form, secretless, errors), subject, alert), 422)
@@ -99,13 +99,13 @@ def _frame(request: HttpRequest, actor: Actor, opened: Opened | None, active: st
 def _places(request: HttpRequest, actor: Actor, opened: Opened | None, status: int) -> HttpResponse:
     top = Place.objects.get(pk=actor.place)
     wanted = _number(request.GET.get("under", "")) or (opened.subject if opened else None)
-    here = Place.objects.filter(pk=wanted).first() or top
+    here = Place.objects.filter(pk=wanted or top.pk).first() or top
     if not here.path.startswith(top.path):
         here = top
     return page(
         request, actor, "web/console/places.html", status=status, here=here, levels=LEVELS,
         above=[p for p in Place.ancestors(here.path) if p.path.startswith(top.path)],
-        below=list(Place.objects.filter(parent=here).prefetch_related("names")), names=list(here.names.all()),
+        below=list(Place.objects.filter(parent=here).prefetch_related("names")), names=list(here.names.filter(until__isnull=False)),
         **_frame(request, actor, opened, "places"),
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ class DirectoryForm:
             raise Invalid(errors)
         self.act(actor, subject or 0, values)
 
-    def after(self, subject: int | None, typed: Values) -> str:
+    def after(self, subject: int | None) -> str:
         """Return what to add to the address once it is done."""
         return f"&{self.stay}={subject}" if self.stay and subject else ""
 
@@ -157,7 +157,7 @@ def _post(subject: int) -> str:
     return f"{post.account.name}:{post.agency.short} · {post.role_title}" if post else ""
 
 
-def _new_account(actor: Actor, subject: int, v: dict[str, Any]) -> None:
+def _new_account(actor: Actor, _: int, v: dict[str, Any]) -> None:
     account = directory.add_account(actor, v["login"], v["name"], v["password"])
     directory.add_post(actor, account, v["agency"], v["role"], v["place"])
 

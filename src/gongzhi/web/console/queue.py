@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Case, Count, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
@@ -85,7 +86,7 @@ def _group(now: datetime) -> Case:
     )
 
 
-def mine(actor: Actor, place: Place | None, now: datetime) -> "QuerySet[Register]":
+def mine(actor: Actor, place: Place | None, now: datetime) -> "QuerySet[Any]":
     """Return what the actor owes, with the column ``part``, the most urgent first."""
     return (
         Register.objects.filter(owed_by(actor) & in_place(place))

@@ -103,7 +103,7 @@ def steps(record: Register, lines: list[Line]) -> list[Step]:
         if not at or at == record.stage_code or at in ahead:
             break
         ahead.append(at)
-    order = [code for code in ahead]
+    order = list(ahead)
     way = [step for step in way if step.stage.code not in order or step.state == "here"]
     return way + [Step(procedure.stage(code), "ahead") for code in ahead]
 
@@ -205,7 +205,7 @@ def render_record(
 
 
 @reads
-def file(request: HttpRequest, actor: Actor, number: str, key: UUID) -> HttpResponse:
+def file(_: HttpRequest, __: Actor, number: str, key: UUID) -> HttpResponse:
     """Send an attachment."""
     found = Attachment.objects.filter(pk=key, record=by_number(number)).first()
     if found is None:

@@ -14,6 +14,7 @@ from gongzhi.kernel.act import Invalid, Refused, Unreachable, act
 from gongzhi.kernel.context import portal_actor
 from gongzhi.kernel.fields import Code
 from gongzhi.kernel.limits import allow
+from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
 from gongzhi.kernel.vault import NoRoom, Rejected, limits
@@ -50,7 +51,8 @@ def offers(request: HttpRequest) -> HttpResponse:
     """Show what can be asked for here: each service with its steps and deadlines, as declared."""
     made = []
     for service in offered():
-        way, stage = [], service.creating.target
+        way: list[Action] = []
+        stage = service.creating.target
         while action := service.procedure.owed(stage.code):
             if not action.target.code or any(action.target is step.target for step in way):
                 break

@@ -2,8 +2,9 @@
 import * as maplibre from "maplibre";
 
 const FONT = "Noto Sans SC Variable";
-const COLOURS = { late: "#c5362c", today: "#d98200", soon: "#efc04d", fine: "#4f9a96", paused: "#a9b4b6", none: "#7a8a8d" };
+const COLOURS = { late: "#c5362c", today: "#d98200", soon: "#efc04d", fine: "#4f9a96", paused: "#a9b4b6", none: "#ffffff" };
 const STEP = 0.1; // degrees between the lines of the grid
+const MARGIN = 0.12; // degrees around the outermost places: matters lie beyond the seats of their counties
 
 function grid([west, south, east, north]) {
   const lines = [];
@@ -23,7 +24,7 @@ function style(base) {
       { id: "places", type: "circle", source: "base", paint: { "circle-radius": 3, "circle-color": "#8da3a4" } },
       {
         id: "names", type: "symbol", source: "base",
-        layout: { "text-field": ["get", "name"], "text-font": [FONT], "text-size": 13, "text-offset": [0, 0.9], "text-anchor": "top" },
+        layout: { "text-field": ["get", "name"], "text-font": [FONT], "text-size": 13, "text-radial-offset": 1.1, "text-variable-anchor": ["top", "bottom", "right", "left"], "text-padding": 1 },
         paint: { "text-color": "#4a5f61", "text-halo-color": "#eef3f3", "text-halo-width": 1.5 },
       },
     ],
@@ -37,10 +38,10 @@ async function make(element) {
   const names = base.features.map((feature) => feature.properties.name).join("");
   await document.fonts.load(`13px "${FONT}"`, names + "0123456789").catch(() => {});
   element.hidden = false;
-  const [west, south, east, north] = base.bounds;
+  const [west, south, east, north] = [base.bounds[0] - MARGIN, base.bounds[1] - MARGIN, base.bounds[2] + MARGIN, base.bounds[3] + MARGIN];
   const map = new maplibre.Map({
     container: element, style: style(base), attributionControl: false, dragRotate: false, maxZoom: 17, localIdeographFontFamily: `"${FONT}", sans-serif`,
-    bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: 48 }, cooperativeGestures: false,
+    bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: 16 }, cooperativeGestures: false,
     locale: { "NavigationControl.ZoomIn": "放大", "NavigationControl.ZoomOut": "缩小", "Map.Title": "地图" },
   });
   map.touchZoomRotate.disableRotation();
@@ -75,7 +76,7 @@ async function open(element) {
     paint: { "circle-color": "#0f5f5c", "circle-opacity": 0.9, "circle-radius": ["interpolate", ["linear"], ["get", "point_count"], 2, 12, 100, 24, 1000, 34], "circle-stroke-width": ["case", [">", ["get", "late"], 0], 3, 1], "circle-stroke-color": ["case", [">", ["get", "late"], 0], COLOURS.late, "#fff"] },
   });
   map.addLayer({ id: "cluster-n", type: "symbol", source: "open", filter: ["has", "point_count"], layout: { "text-field": ["to-string", ["get", "point_count"]], "text-font": [FONT], "text-size": 13, "text-allow-overlap": true }, paint: { "text-color": "#fff" } });
-  map.addLayer({ id: "points", type: "circle", source: "open", filter: ["!", ["has", "point_count"]], paint: { "circle-color": paint, "circle-radius": 7, "circle-stroke-width": 1.5, "circle-stroke-color": "#fff" } });
+  map.addLayer({ id: "points", type: "circle", source: "open", filter: ["!", ["has", "point_count"]], paint: { "circle-color": paint, "circle-radius": 7, "circle-stroke-width": ["match", ["get", "tone"], "none", 2.5, 1.5], "circle-stroke-color": ["match", ["get", "tone"], "none", "#7a8a8d", "#fff"] } });
   map.on("click", "clusters", async (event) => {
     const feature = event.features[0];
     const zoom = await map.getSource("open").getClusterExpansionZoom(feature.properties.cluster_id);

@@ -1,0 +1,134 @@
+"""Every page, once: what the pictures show and what the browser tests look through.
+
+``{filed}``, ``{working}``, … are numbers of records, made by ``matters``.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+PASSWORD = "gongzhi2026"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: the name of its picture, who looks at it (a login, or "" for a resident), its path, what is clicked first."""
+
+    name: str
+    who: str
+    path: str
+    click: str = ""
+    status: int = 200
+
+
+PAGES = [
+    Page("portal", "", "/"),
+    Page("portal-report", "", "/report"),
+    Page("portal-services", "", "/services"),
+    Page("portal-find", "", "/follow"),
+    Page("portal-matter", "", "/follow/{followed}"),
+    Page("portal-rate", "", "/follow/{followed}/do/rate"),
+    Page("signin", "", "/signin"),
+    Page("not-found", "", "/nothing", status=404),
+    Page("queue", "operator", "/work/"),
+    Page("queue-group", "operator", "/work/?group=new"),
+    Page("queue-agency", "zjj", "/work/"),
+    Page("queue-manager", "manager", "/work/"),
+    Page("deadlines", "manager", "/work/deadlines"),
+    Page("deadline-records", "manager", "/work/deadlines?group=late"),
+    Page("deadlines-past", "manager", "/work/deadlines?on={past}"),
+    Page("list", "operator", "/work/s/request/"),
+    Page("list-filtered", "operator", "/work/s/request/?state=open&nature=help"),
+    Page("record-filed", "operator", "/work/r/{filed}"),
+    Page("record-assign", "operator", "/work/r/{filed}/do/assign"),
+    Page("record-working", "zjj", "/work/r/{working}"),
+    Page("record-answer", "zjj", "/work/r/{working}/do/answer"),
+    Page("record-person", "zjj", "/work/r/{working}", click=".person a"),
+    Page("record-closed", "operator", "/work/r/{closed}"),
+    Page("new", "operator", "/work/s/request/new"),
+    Page("map", "manager", "/work/map"),
+    Page("search", "operator", "/work/search?q=路灯"),
+    Page("notices", "zjj", "/work/notices"),
+    Page("place", "operator", "/work/at"),
+    Page("places", "admin", "/work/places"),
+    Page("places-rename", "admin", "/work/places?do=rename_place&of={place}"),
+    Page("agencies", "admin", "/work/agencies"),
+    Page("posts", "admin", "/work/posts"),
+    Page("posts-add", "admin", "/work/posts?do=add_account"),
+    Page("help", "operator", "/work/", click="?"),
+]
+
+
+def matters() -> dict[str, Any]:
+    """Make one matter that a resident follows, and one in work; return what fills the paths, and the follow-up code."""
+    from django.utils import timezone
+
+    from gongzhi.kernel.act import act
+    from gongzhi.kernel.context import acting, actors_of, portal_actor
+    from gongzhi.kernel.models import Agency, Place, Register
+    from gongzhi.kernel.signin import sign_in
+    from gongzhi.kernel.vault import Upload
+
+    operator = actors_of(sign_in("operator", PASSWORD, "test"))[0]
+    handler = actors_of(sign_in("zjj", PASSWORD, "test"))[0]
+    place = Place.objects.filter(level="township", path__startswith=Place.objects.get(code="320812").path)[0]
+    numbers: dict[str, Any] = {"place": place.pk}
+    told = {
+        "detail": "健康西路与淮海北路路口的路灯已经三天不亮了,晚上学生放学经过很不安全,希望尽快派人检修。",
+        "nature": "help", "place": place.pk, "address": "健康西路与淮海北路路口", "point": "119.0213,33.5982",
+        "asker_name": "王明", "asker_phone": "13900000000",
+    }  # fmt: skip
+    for name, steps in (("filed", 0), ("working", 2), ("followed", 3), ("closed", 3)):
+        done = act(portal_actor(), "request", "file", form=told, key=f"pages-{name}")
+        numbers[name], numbers[f"{name}_code"] = done.number, done.follow
+        with acting(operator):
+            agency = Agency.objects.get(code="zjj").pk
+            category = Register.objects.get(pk=done.record).service.facts["category"].titles()  # type: ignore[attr-defined]
+        if steps > 0:
+            form = {"agency": agency, "category": next(iter(category)), "note": "请先到现场看。"}
+            done = act(operator, "request", "assign", record=done.record, version=done.version, form=form)
+        if steps > 1:
+            done = act(handler, "request", "accept", record=done.record, version=done.version)
+            act(handler, "request", "note", record=done.record, form={"note": "已联系路灯管理所,明天上午到场。"})
+        if steps > 2:
+            answer = {"answer": "您好,路灯管理所已于今天上午更换损坏的灯头和电缆,现已恢复照明。感谢您的反映。"}
+            files = [Upload("检修记录 🔧.txt", "更换灯头 2 只,电缆 35 米。".encode())]
+            done = act(handler, "request", "answer", record=done.record, version=done.version, form=answer, files=files)
+        if name == "closed":
+            act(
+                portal_actor(), "request", "rate", record=done.record, version=done.version, follow=numbers["closed_code"],
+                form={"rating": "5", "comment": "修得很快。"},
+            )  # fmt: skip
+    with acting(operator):
+        late = (
+            Register.objects.filter(closed_at=None, due_at__lt=timezone.now()).exclude(due_source="").order_by("due_at")
+        )
+        first = late.first()
+    due = first.due_at if first and first.due_at else timezone.now()
+    numbers["past"] = f"{timezone.localtime(due):%Y-%m-%d}"
+    return numbers
+
+
+def visit(page: Any, base: str, wanted: Page, numbers: dict[str, Any]) -> int:
+    """Go to the page and do what its picture shows first; return the status."""
+    answer = page.goto(base + wanted.path.format(**numbers))
+    if wanted.click == "?":
+        page.keyboard.press("?")
+    elif wanted.click:
+        page.click(wanted.click)
+        page.wait_for_selector(".person.open")
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    for _ in range(100):
+        if page.evaluate("[...document.querySelectorAll('[data-map]')].every(m => m.dataset.ready || !m.offsetParent)"):
+            break
+        page.wait_for_timeout(100)
+    return int(answer.status)
+
+
+def follow(page: Any, base: str, numbers: dict[str, Any]) -> None:
+    """Enter number and code, so that the resident's pages open."""
+    page.goto(f"{base}/follow")
+    page.fill("#number", numbers["followed"])
+    page.fill("#code", numbers["followed_code"])
+    page.click("form[data-follow] button")
+    page.wait_for_url(f"**/follow/{numbers['followed']}")

@@ -1,0 +1,98 @@
+"""The pages on a real socket, and a browser that notices what a person would not forgive."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gongzhi.web
+
+AXE = Path(gongzhi.web.__file__).parent / "static" / "vendor" / "axe" / "axe.min.js"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+# Chromium tells of every answer that is not 2xx; the pages answer 404, 409 and 422 on purpose.
+_EXPECTED = ("Failed to load resource: the server responded with a status of 4", "GPU stall due to ReadPixels")
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Serve the application in threads of this process; gives the address without a slash at the end."""
+    from django.conf import settings
+    from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+
+    from gongzhi.web.wsgi import application
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    settings.ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
+    server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet, allow_reuse_address=True)
+    server.daemon_threads = True
+    server.set_app(application)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Watch:
+    """Everything on a page that must not happen: console errors, policy violations, requests to another host."""
+
+    def __init__(self, page: Any, base: str) -> None:
+        self.faults: list[str] = []
+        self._base = base
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
+        page.on("request", self._request)
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not any(text in message.text for text in _EXPECTED):
+            self.faults.append(f"console {message.type}: {message.text}")
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self._base, "data:", "blob:")):
+            self.faults.append(f"outside request: {request.url}")
+
+
+def inspect(page: Any) -> list[str]:
+    """Return what axe and the width say against the page as it stands."""
+    faults = []
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if wide > 0:
+        faults.append(f"overflow: {wide} px")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
+        ".then(r => r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + "
+        "(n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? '')).join(' | ')))"
+    )
+    return faults + [f"axe {text}" for text in found]
+
+
+def sign_in(page: Any, base: str, login: str, password: str) -> None:
+    """Sign in through the page."""
+    page.goto(f"{base}/signin")
+    page.fill("#login", login)
+    page.fill("#password", password)
+    page.click("button[type=submit]")
+    page.wait_for_selector("body.console")

@@ -1,0 +1,91 @@
+"""Pictures of every page at two widths: ``python tools/screenshots.py [--out FOLDER] [--only NAME ...]``.
+
+Opens a city of its own with sample data in a temporary folder. Fails on an overflow, a console error, a request to
+another host, or anything that axe finds.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ("queue", "record-filed", "deadlines", "map", "portal", "portal-matter")
+"""The pictures that the repository keeps, small; the others are made anew by who wants to see them."""
+WIDTHS = {1440: 900, 390: 844}
+
+
+def main() -> int:
+    """Make the pictures; return 1 when a page has a fault."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots")
+    parser.add_argument("--only", nargs="*", default=[])
+    chosen = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    from tests.web.serving import CHROMIUM
+
+    if CHROMIUM is None:
+        sys.stderr.write("没有找到 chromium。请先安装,例如 sudo apt install chromium。\n")
+        return 2
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gongzhi-pictures-", ignore_cleanup_errors=True) as home:
+        Path(home).chmod(0o755)
+        os.environ["GONGZHI_HOME"] = home
+        from gongzhi.cli.database import database, django, hang_up, install_city
+
+        with database():
+            django()
+            install_city(accounts=True)
+            from gongzhi.intake import sample
+            from gongzhi.kernel.worker import tick
+            from tests.web.pages import matters
+
+            sample.load("small")
+            numbers = matters()
+            tick()
+            hang_up()
+            faults = pictures(chosen.out, set(chosen.only), numbers)
+            hang_up()
+    for fault in faults:
+        sys.stderr.write(fault + "\n")
+    return 1 if faults else 0
+
+
+def pictures(out: Path, only: set[str], numbers: dict[str, object]) -> list[str]:
+    """Visit every page at every width; return the faults."""
+    from tests.web.pages import PAGES, PASSWORD, follow, visit
+    from tests.web.serving import Watch, chromium, inspect, served, sign_in
+
+    faults: list[str] = []
+    with served() as base, chromium() as browser:
+        for width, height in WIDTHS.items():
+            for who in dict.fromkeys(page.who for page in PAGES):
+                wanted = [page for page in PAGES if page.who == who and (not only or page.name in only)]
+                if not wanted:
+                    continue
+                context = browser.new_context(
+                    viewport={"width": width, "height": height}, locale="zh-CN", timezone_id="Asia/Shanghai",
+                    has_touch=width < 600, is_mobile=width < 600,
+                )  # fmt: skip
+                tab = context.new_page()
+                watch = Watch(tab, base)
+                if who:
+                    sign_in(tab, base, who, PASSWORD)
+                else:
+                    follow(tab, base, numbers)
+                for page in wanted:
+                    status = visit(tab, base, page, numbers)
+                    found = [] if status == page.status else [f"status {status}"]
+                    found += inspect(tab) + watch.faults
+                    watch.faults = []
+                    faults += [f"{page.name} {width}: {fault}" for fault in found]
+                    tab.screenshot(path=out / f"{page.name}-{width}.png", full_page=True)
+                    if page.name in KEPT and width == max(WIDTHS):
+                        tab.screenshot(path=out / f"{page.name}.png")
+                context.close()
+    return faults
+
+
+if __name__ == "__main__":
+    sys.exit(main())
