@@ -45,7 +45,7 @@ def timeline(record: Register, actor: Actor | None) -> list[Line]:
     files: dict[Any, list[Attachment]] = {}
     for file in Attachment.objects.filter(record=record).order_by("id"):
         files.setdefault(file.entry_id, []).append(file)
-    looks = {} if actor is None else {d.at: d for d in Disclosure.objects.filter(record=record)}
+    looks = {d.at: d for d in Disclosure.objects.filter(record=record)}
     lines = []
     for entry in Entry.objects.filter(record=record).select_related("account", "agency").order_by("-seq"):
         line = _line(service, entry, key, files.get(entry.pk, []), actor is None)

@@ -20,11 +20,8 @@ class FastParser(Parser):
     """orjson instead of the standard library."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        """Return the body's JSON."""
-        try:
-            return orjson.loads(request.body)
-        except orjson.JSONDecodeError as error:
-            raise HttpError(400, "请求的正文不是有效的 JSON。") from error
+        """Return the body's JSON; what is none becomes ninja's HttpError 400."""
+        return orjson.loads(request.body)
 
 
 class FastRenderer(BaseRenderer):
@@ -82,6 +79,16 @@ def no_post(request: HttpRequest, refusal: NoPost) -> HttpResponse:
 def not_signed_in(request: HttpRequest, _: AuthenticationError) -> HttpResponse:
     """Return 401: no token, or one that no longer holds."""
     return _answer(request, 401, detail="请先用 POST /api/token 取得令牌。")
+
+
+@api.exception_handler(HttpError)
+def not_read(request: HttpRequest, refusal: HttpError) -> HttpResponse:
+    """Return the error as it is; ninja has only English words for a body that is no JSON."""
+    return _answer(
+        request,
+        refusal.status_code,
+        detail="请求的正文不是有效的 JSON。" if refusal.status_code == 400 else str(refusal),
+    )
 
 
 @api.exception_handler(ValidationError)

@@ -62,7 +62,7 @@ def _done(done: Done) -> dict[str, Any]:
 
 
 def _doing(router: Router, service: Service, action: Action) -> None:
-    body = body_schema(service, action)
+    body: Any = body_schema(service, action)
     # No response schema at run time: the answer is made by us, and checking it again would cost as much as the request.
     documented = {
         "responses": {200: {"description": "完成", "content": {"application/json": {"schema": DoneOut.json_schema()}}}}
@@ -80,7 +80,7 @@ def _doing(router: Router, service: Service, action: Action) -> None:
         def create(
             request: HttpRequest,
             sent: body,
-            key: str | None = Header(None, alias="Idempotency-Key"),  # type: ignore[valid-type]
+            key: str | None = Header(None, alias="Idempotency-Key"),
         ) -> Any:
             return run(request, None, sent, key)
 
@@ -88,7 +88,7 @@ def _doing(router: Router, service: Service, action: Action) -> None:
     else:
 
         def change(
-            request: HttpRequest, number: str, sent: body,  # type: ignore[valid-type]
+            request: HttpRequest, number: str, sent: body,
             key: str | None = Header(None, alias="Idempotency-Key"),
         ) -> Any:  # fmt: skip
             return run(request, _key_of(request.auth, service, number), sent, key)  # type: ignore[attr-defined]

@@ -69,7 +69,7 @@ def running(place: Place | None) -> "QuerySet[Register]":
 def board_rows(place: Place | None, now: datetime) -> list[Row]:
     """Return the board, the agency with the most late records first."""
     agencies = {agency.pk: agency for agency in Agency.objects.all()}
-    counted = (
+    counted: Any = (
         running(place)
         .values("agency")
         .annotate(**{code: Count("pk", filter=condition) for code, condition in conditions(now).items()})
