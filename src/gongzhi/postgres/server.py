@@ -8,6 +8,7 @@ it. The kernel drops both locks when a process dies.
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -38,6 +39,7 @@ class Server:
         self.durable = durable
         self._use: IO[str] | None = None
         self._user: OsUser | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def user(self) -> OsUser:
@@ -87,6 +89,8 @@ class Server:
             if not self._pid():
                 return False
             self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "60")
+            if self._process is not None:
+                self._process.wait()
         return True
 
     def ready(self) -> bool:
@@ -129,7 +133,7 @@ class Server:
         if self.data.exists() and any(self.data.iterdir()):
             raise HomeUnusable(f"数据目录 {self.data} 不是完整的数据库。请从备份恢复,或把它改名后重新初始化。")
         fresh = self.folder / "data.new"  # renamed when whole: a killed initdb leaves nothing that looks like data
-        self._run("rm", "-rf", str(fresh), program=False)
+        shutil.rmtree(fresh, ignore_errors=True)
         try:
             fresh.mkdir(mode=0o700)
             self.user.own(fresh)
@@ -144,7 +148,7 @@ class Server:
             "--locale=C.UTF-8", "--no-sync", "--no-instructions",
         )  # fmt: skip
         if made.returncode:
-            self._run("rm", "-rf", str(fresh), program=False)
+            shutil.rmtree(fresh, ignore_errors=True)
             if "No space left" in made.stderr:
                 raise _full(self.folder)
             raise NotStarted(f"无法在 {self.data} 建立数据库:{_last(made.stderr)}")
@@ -173,7 +177,9 @@ class Server:
             pid = int((self.data / "postmaster.pid").read_text().split()[0])
         except (OSError, ValueError, IndexError):
             return 0
-        seen = subprocess.run(["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True)
+        seen = subprocess.run(
+            ["ps", "-ww", "-o", "stat=", "-o", "command=", "-p", str(pid)], capture_output=True, text=True
+        )
         state, _, command = seen.stdout.strip().partition(" ")
         return pid if state and not state.startswith("Z") and "postgres" in command and str(self.data) in command else 0
 
@@ -200,17 +206,23 @@ class Server:
         ]
         options += [] if self.durable else _FAST
         for _ in range(2):
-            started = self._run(
-                "pg_ctl", "start", "-D", str(self.data), "-l", str(self._server_log()), "-o", " ".join(options), "-w",
-                "-t", str(int(_PATIENCE)),
-            )  # fmt: skip
-            if self._wait(_PATIENCE if self._pid() else 2.0):
+            self._spawn(options)
+            if self._wait(_PATIENCE):
                 return
             said = self._said()
-            if "No space left" in said or "No space left" in started.stderr:
+            if "No space left" in said:
                 raise _full(self.folder)
             self._end_stale()
-        raise NotStarted(f"数据库没有启动:{_last(said or started.stderr)}。详细记录在 {self._server_log()}。")
+        raise NotStarted(f"数据库没有启动：{_last(said)}。详细记录在 {self.log}。")
+
+    def _spawn(self, options: list[str]) -> None:
+        """Start the postmaster itself: pg_ctl would hand the paths to a shell."""
+        with self._server_log().open("a") as log:
+            self._process = subprocess.Popen(
+                [str(programs_for(self.user) / "postgres"), "-D", str(self.data), *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), cwd="/", umask=0o077,
+                start_new_session=True, **self.user.popen(),
+            )  # fmt: skip
 
     def _server_log(self) -> Path:
         if not self.log.exists():
@@ -228,25 +240,27 @@ class Server:
     def _wait(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while not self.ready():
-            if time.monotonic() > end:
-                return False
+            if time.monotonic() > end or (self._process is not None and self._process.poll() is not None):
+                return self.ready()
             time.sleep(0.05)
         return True
 
-    def _run(self, name: str, *arguments: str, program: bool = True) -> subprocess.CompletedProcess[str]:
-        path = str(programs_for(self.user) / name) if program else name
-        environment = {**os.environ, "LC_ALL": "C", "LC_MESSAGES": "C"}
-        for variable in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGOPTIONS", "PGDATA", "PGSERVICE"):
-            environment.pop(variable, None)
+    def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        path = str(programs_for(self.user) / name)
         with tempfile.TemporaryFile(
             "w+", encoding="utf-8", errors="replace"
         ) as said:  # no pipe: the server would keep it
             done = subprocess.run(
-                [path, *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment,
+                [path, *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=_environment(),
                 cwd="/", umask=0o077, **self.user.popen(),
             )  # fmt: skip
             said.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, "", said.read())
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without what would point PostgreSQL's programs elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))} | {"LC_ALL": "C"}
 
 
 def _full(folder: Path) -> DiskFull:
