@@ -116,7 +116,6 @@ def visit(page: Any, base: str, wanted: Page, numbers: dict[str, Any]) -> int:
     elif wanted.click:
         page.click(wanted.click)
         page.wait_for_selector(".person.open")
-    page.wait_for_load_state("networkidle")
     page.evaluate("document.fonts.ready.then(() => true)")
     for _ in range(100):
         if page.evaluate("[...document.querySelectorAll('[data-map]')].every(m => m.dataset.ready || !m.offsetParent)"):

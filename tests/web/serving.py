@@ -1,11 +1,13 @@
 """The pages on a real socket, and a browser that notices what a person would not forgive."""
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import gongzhi.web
 
@@ -47,7 +49,8 @@ def chromium() -> Iterator[Any]:
     """A browser, without a window."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
+    # Playwright keeps a loop in this thread, which Django takes for asynchronous code; the thread itself is not.
+    with mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="1"), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         try:
             yield browser
@@ -76,10 +79,7 @@ class Watch:
 
 def inspect(page: Any) -> list[str]:
     """Return what axe and the width say against the page as it stands."""
-    faults = []
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    if wide > 0:
-        faults.append(f"overflow: {wide} px")
+    faults = overflow(page)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate(
         "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
@@ -87,6 +87,12 @@ def inspect(page: Any) -> list[str]:
         "(n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? '')).join(' | ')))"
     )
     return faults + [f"axe {text}" for text in found]
+
+
+def overflow(page: Any) -> list[str]:
+    """Return by how much the page is wider than its window."""
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return [f"overflow: {wide} px"] if wide > 0 else []
 
 
 def sign_in(page: Any, base: str, login: str, password: str) -> None:

@@ -17,9 +17,7 @@ class Machine:
 
     def __init__(self, login: str) -> None:
         self.client = Client()
-        given = self.client.post(
-            "/api/token", {"login": login, "password": PASSWORD}, content_type="application/json"
-        )
+        given = self.client.post("/api/token", {"login": login, "password": PASSWORD}, content_type="application/json")
         assert given.status_code == 200, given.content
         self.headers = {"Authorization": f"Bearer {given.json()['token']}"}
 
@@ -91,9 +89,7 @@ def test_what_is_wrong_is_told_by_field(machines: Any) -> None:
     wrong = operator.post("/request", {"form": {"detail": "x", "place": 99999999}})
     assert wrong.status_code == 422
     assert "place" in wrong.json()["errors"]
-    broken = operator.client.post(
-        "/api/request", b"{", content_type="application/json", headers=operator.headers
-    )
+    broken = operator.client.post("/api/request", b"{", content_type="application/json", headers=operator.headers)
     assert broken.status_code == 400
     assert "JSON" in broken.json()["detail"]
 

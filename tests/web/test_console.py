@@ -42,9 +42,7 @@ def test_who_is_not_signed_in_is_sent_to_the_sign_in_page_and_back(city: Any) ->
     answer = client.get("/work/deadlines?group=late")
     assert answer.status_code == 302
     assert answer["Location"].startswith("/signin?next=")
-    back = client.post(
-        "/signin", {"login": "manager", "password": PASSWORD, "next": "/work/deadlines?group=late"}
-    )
+    back = client.post("/signin", {"login": "manager", "password": PASSWORD, "next": "/work/deadlines?group=late"})
     assert back["Location"] == "/work/deadlines?group=late"
 
 
@@ -351,7 +349,9 @@ def test_the_map_gives_points_and_the_same_in_a_table(at_desk: Any, filed: Any) 
     found = client.get("/work/map/points").json()
     assert done.number in {feature["properties"]["number"] for feature in found["features"]}
     assert "按地点" in text(client.get("/work/map"))
-    assert done.number not in {f["properties"]["number"] for f in at_desk("jy").get("/work/map/points").json()["features"]}
+    assert done.number not in {
+        f["properties"]["number"] for f in at_desk("jy").get("/work/map/points").json()["features"]
+    }
 
 
 def test_every_page_is_under_a_policy_without_unsafe(at_desk: Any, filed: Any) -> None:

@@ -237,7 +237,9 @@ def test_the_front_page_counts_what_was_solved_by_county_from_ten_on(actor: Any,
             form = {"agency": ids[0]["cgj"], "category": "build"}
             done = act(actor("operator"), "request", "assign", record=first.record, version=1, form=form)
             done = act(actor("cgj"), "request", "accept", record=done.record, version=done.version)
-            done = act(actor("cgj"), "request", "answer", record=done.record, version=done.version, form={"answer": "好"})
+            done = act(
+                actor("cgj"), "request", "answer", record=done.record, version=done.version, form={"answer": "好"}
+            )
             act(portal_actor(), "request", "rate", record=done.record, version=done.version, form={"rating": "5"},
                 follow=first.follow)  # fmt: skip
 

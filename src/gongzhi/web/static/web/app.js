@@ -81,6 +81,7 @@ async function maps(root) {
 }
 
 export function begin(root = document.body) {
+  if (document.body.dataset.clearDrafts) clearAll();
   each(root, "[data-place]", finerPlace);
   each(root, "[data-steps]", stepped);
   each(root, "[data-follow]", followLink);
@@ -99,7 +100,6 @@ function live() {
 
 safe(begin);
 keys();
-if (document.body.dataset.clearDrafts) clearAll();
 begin();
 live();
 document.addEventListener("htmx:afterSwap", (event) => begin(event.detail.target));
