@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,23 @@ from gongzhi.postgres.server import Server  # noqa: E402
 from gongzhi.postgres.urls import connection_settings, with_database  # noqa: E402
 
 TEMPLATE = "gongzhi_test"
+PARTS = 3  # a third of the long tests in one run of CI
 _serial = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--part SEED``: only the part of the selected tests that this seed names."""
+    parser.addoption("--part", type=int, default=None, help="run one part of the tests; the seed says which")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the part that the seed names: every seed has another, and a few in a row have all."""
+    seed = config.getoption("--part")
+    if seed is None:
+        return
+    kept = [item for item in items if (zlib.crc32(item.nodeid.encode()) + seed) % PARTS == 0]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 def point_at(app_url: str, owner_url: str) -> None:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(chosen)
     except (Bad, PostgresError) as error:
-        complain(str(error))
+        complain(" ".join(str(error).split()))  # one line, whatever a library wrote into it
         return BAD
     except KeyboardInterrupt:
         return 130
