@@ -48,6 +48,7 @@ PAGES = [
     Page("map", "manager", "/work/map"),
     Page("search", "operator", "/work/search?q=路灯"),
     Page("notices", "zjj", "/work/notices"),
+    Page("import", "operator", "/work/import"),
     Page("place", "operator", "/work/at"),
     Page("places", "admin", "/work/places"),
     Page("places-rename", "admin", "/work/places?do=rename_place&of={place}"),

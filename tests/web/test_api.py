@@ -145,5 +145,5 @@ def test_every_action_has_an_operation_with_its_form(city: Any) -> None:
             way = f"/api/{service.code}" + ("" if action.creates else f"/{{number}}/{action.code}")
             assert "post" in described["paths"][way], way
             form = described["components"]["schemas"][f"{service.code}_{action.code}_form"]
-            assert set(form["properties"] if form["properties"] else {}) == set(service.form(action).fields)
+            assert set(form["properties"] or {}) == set(service.form(action).fields)
     assert Client().get("/api/docs").status_code == 200
