@@ -119,7 +119,7 @@ def visit(page: Any, base: str, wanted: Page, numbers: dict[str, Any]) -> int:
         page.wait_for_selector(".person.open")
     page.evaluate("document.fonts.ready.then(() => true)")
     for _ in range(100):
-        if page.evaluate("[...document.querySelectorAll('[data-map]')].every(m => m.dataset.ready || !m.offsetParent)"):
+        if page.evaluate("[...document.querySelectorAll('[data-map]')].every(m => m.dataset.ready)"):
             break
         page.wait_for_timeout(100)
     return int(answer.status)

@@ -129,6 +129,21 @@ def test_a_list_is_paged_to_its_end_and_holds_only_what_is_seen(machines: Any, a
     assert machines["jy"].get("/request").json()["items"] == []
 
 
+def test_a_record_is_named_by_number_or_id_and_both_are_closed_to_strangers(machines: Any, ids: Any) -> None:
+    operator, stranger = machines["operator"], machines["jy"]
+    made = operator.post("/request", {"form": {"detail": "两种叫法"}}).json()
+    for name in (made["number"], made["number"].lower(), made["record"]):
+        answer = stranger.post(f"/request/{name}/note", {"form": {"note": "x"}})
+        assert (answer.status_code, answer.json()) == (404, {"detail": ABSENT})
+        assert operator.post(f"/request/{name}/note", {"form": {"note": "x"}}).status_code == 200
+
+
+def test_search_finds_by_words_what_is_seen(machines: Any) -> None:
+    number = machines["operator"].post("/request", {"form": {"detail": "芦苇荡边的观景亭漏雨"}}).json()["number"]
+    assert [row["number"] for row in machines["operator"].get("/search?q=观景亭").json()] == [number]
+    assert machines["jy"].get("/search?q=观景亭").json() == []
+
+
 def test_names_are_not_in_the_api(machines: Any) -> None:
     form = {"detail": "有名字的事", "asker_name": "赵小花", "asker_phone": "13700001111"}
     number = machines["operator"].post("/request", {"form": form}).json()["number"]

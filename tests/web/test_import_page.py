@@ -54,7 +54,9 @@ def test_what_is_no_table_is_told_in_words(at_desk: Any) -> None:
     client = at_desk("operator")
     assert "请选择要导入的表格" in text(client.post("/work/import", {"mapping": "hotline"}))
     assert "文件是空的" in text(upload(client, b""))
-    assert "请选择表格的种类" in text(client.post("/work/import", {"mapping": "../x", "file": SimpleUploadedFile("a", b"x")}))
+    assert "请选择表格的种类" in text(
+        client.post("/work/import", {"mapping": "../x", "file": SimpleUploadedFile("a", b"x")})
+    )
     sent = upload(client, b"MZ\x00\x01", "程序.xlsx")
     import_table(job=ImportJob.objects.latest("pk").pk)
     assert "未能导入" in text(client.get(sent["Location"]))

@@ -12,7 +12,7 @@ from ninja.renderers import BaseRenderer
 
 from gongzhi.kernel.act import Absent, Conflict, Invalid, Refused, Unreachable
 from gongzhi.kernel.context import NoPost
-from gongzhi.web.api.routes import add_services
+from gongzhi.web.api.routes import add_search, add_services
 from gongzhi.web.api.token import router as tokens
 
 
@@ -43,6 +43,7 @@ api = NinjaAPI(
     ),
 )  # fmt: skip
 api.add_router("/token", tokens)
+add_search(api)
 add_services(api)
 
 

@@ -1,9 +1,12 @@
 """The operations of each service: list, file, read, history, and one for each action."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Header, NinjaAPI, Query, Router, Schema
@@ -15,11 +18,13 @@ from gongzhi.kernel.history import timeline
 from gongzhi.kernel.models import Place, Register
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.refusals import Absent
+from gongzhi.kernel.search import find
 from gongzhi.kernel.service import Service, services
 from gongzhi.web.api.schemas import (
     ConflictOut,
     DoneOut,
     ErrorOut,
+    FoundOut,
     HistoryOut,
     InvalidOut,
     body_schema,
@@ -30,6 +35,8 @@ from gongzhi.web.api.token import Bearer
 from gongzhi.web.who import in_place
 
 MOST = 200
+_NUMBERS_KEPT = 20_000
+_numbers: dict[tuple[Any, ...], UUID] = {}
 _REFUSALS: dict[int, Any] = {401: ErrorOut, 404: ErrorOut, 409: ConflictOut, 422: InvalidOut, 503: ErrorOut}
 
 
@@ -52,6 +59,19 @@ def add_services(api: NinjaAPI) -> None:
         for action in service.procedure:
             _doing(router, service, action)
         api.add_router(f"/{service.code}", router)
+
+
+def add_search(api: NinjaAPI) -> None:
+    """Add the search over everything that the actor sees, by number or by words."""
+    router = Router(auth=Bearer(), tags=["查找"])
+
+    @router.get("", response={200: list[FoundOut], **_REFUSALS}, summary="按编号或内容查找", operation_id="search")
+    def search(request: HttpRequest, q: str, limit: int = 50) -> Any:
+        actor: Actor = request.auth  # type: ignore[attr-defined]
+        with acting(actor):
+            return [_register(record) for record in find(actor, q.strip()[:100], min(max(limit, 1), MOST))]
+
+    api.add_router("/search", router)
 
 
 def _done(done: Done) -> dict[str, Any]:
@@ -82,7 +102,11 @@ def _doing(router: Router, service: Service, action: Action) -> None:
             sent: body,
             key: str | None = Header(None, alias="Idempotency-Key"),
         ) -> Any:
-            return run(request, None, sent, key)
+            made = run(request, None, sent, key)
+            where = connection.settings_dict
+            held = (where["HOST"], where["PORT"], where["NAME"], service.code, made["number"])
+            _remember(held, UUID(made["record"]))
+            return made
 
         view, address = create, ""
     else:
@@ -100,16 +124,31 @@ def _doing(router: Router, service: Service, action: Action) -> None:
     )(view)  # fmt: skip
 
 
-def _key_of(actor: Actor, service: Service, number: str) -> Any:
-    """Return the id of the record. Raises Absent."""
+def _key_of(actor: Actor, service: Service, number: str) -> UUID:
+    """Return the id of the record, which may also be given instead of its number. Raises Absent.
+
+    A number keeps its record for ever, so it is remembered, whoever asked first: what the actor may do with the record
+    is for the database to say, and its answer is the same as for a record that is not there.
+    """
+    with suppress(ValueError):
+        return UUID(number)
+    number = number.upper()[:40]
+    where = connection.settings_dict
+    held = (where["HOST"], where["PORT"], where["NAME"], service.code, number)
+    if held in _numbers:
+        return _numbers[held]
     with acting(actor):
-        found = Register.objects.filter(number=number.upper()[:40], service_code=service.code).values_list(
-            "pk", flat=True
-        )
-        key = found.first()
-    if key is None:
+        found = Register.objects.filter(number=number, service_code=service.code).values_list("pk", flat=True).first()
+    if found is None:
         raise Absent
-    return key
+    _remember(held, found)
+    return found
+
+
+def _remember(held: tuple[Any, ...], record: UUID) -> None:
+    if len(_numbers) >= _NUMBERS_KEPT:
+        _numbers.clear()
+    _numbers[held] = record
 
 
 def _reading(router: Router, service: Service) -> None:
@@ -191,13 +230,16 @@ def _after(mark: str) -> Q:
 
 
 def _row(service: Service, record: Register, facts: Any, *, texts: bool) -> dict[str, Any]:
+    return {**_register(record), "facts": facts_out(service, facts, texts=texts)}
+
+
+def _register(record: Register) -> dict[str, Any]:
     return {
-        "record": str(record.pk), "number": record.number, "title": record.title, "stage": record.stage_code,
+        "record": str(record.pk), "service": record.service_code, "number": record.number, "title": record.title, "stage": record.stage_code,
         "stage_title": record.stage.title, "agency": record.agency_id, "agency_title": record.agency.title,
         "place": record.place_id, "place_name": record.place.name, "lon": record.lon, "lat": record.lat,
         "opened_at": record.opened_at.isoformat(), "due_at": _instant(record.due_at), "due_source": record.due_source,
         "paused_at": _instant(record.paused_at), "closed_at": _instant(record.closed_at), "version": record.version,
-        "facts": facts_out(service, facts, texts=texts),
     }  # fmt: skip
 
 

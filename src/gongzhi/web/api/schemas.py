@@ -52,6 +52,29 @@ class ConflictOut(ErrorOut):
     stage: str = ""
 
 
+class FoundOut(Schema):
+    """A record as lists and search give it."""
+
+    record: str
+    service: str
+    number: str
+    title: str
+    stage: str
+    stage_title: str
+    agency: int
+    agency_title: str
+    place: int
+    place_name: str
+    lon: float | None = None
+    lat: float | None = None
+    opened_at: str
+    due_at: str | None = None
+    due_source: str = ""
+    paused_at: str | None = None
+    closed_at: str | None = None
+    version: int
+
+
 class HistoryOut(Schema):
     """One act of a record."""
 
@@ -114,14 +137,10 @@ def record_schema(service: Service, *, texts: bool) -> type[Schema]:
                 facts[f"{name}_title"] = (str | None, None)
     suffix = "record" if texts else "row"
     inner = create_model(f"{service.code}_{suffix}_facts", __base__=Schema, **facts)
-    return create_model(
-        f"{service.code}_{suffix}", __base__=Schema,
-        record=(str, ...), number=(str, ...), title=(str, ...), stage=(str, ...), stage_title=(str, ...),
-        agency=(int, ...), agency_title=(str, ...), place=(int, ...), place_name=(str, ...),
-        lon=(float | None, None), lat=(float | None, None), opened_at=(str, ...), due_at=(str | None, None),
-        due_source=(str, ""), paused_at=(str | None, None), closed_at=(str | None, None), version=(int, ...), facts=(inner, ...),
-        **({"actions": (list[str], Field([], description="我现在可以做的动作"))} if texts else {}),
-    )  # type: ignore[call-overload,no-any-return]  # fmt: skip
+    more: dict[str, Any] = {"facts": (inner, ...)}
+    if texts:
+        more["actions"] = (list[str], Field([], description="我现在可以做的动作"))
+    return create_model(f"{service.code}_{suffix}", __base__=FoundOut, **more)
 
 
 def facts_out(service: Service, row: Any, *, texts: bool) -> dict[str, Any]:
