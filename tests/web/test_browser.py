@@ -215,6 +215,23 @@ def test_a_lost_network_is_said_and_nothing_typed_is_lost(open_page: Any, base: 
     assert page.input_value("[name=note]") == ""
 
 
+def test_a_session_that_ended_meanwhile_loses_no_words(open_page: Any, base: str, actor: Any, filed: Any) -> None:
+    done = filed()
+    page = open_page("operator2")
+    page.goto(f"{base}/work/r/{done.number}/do/note")
+    page.fill("[name=note]", "写到一半登录过期")
+    page.context.clear_cookies(name="gongzhi")
+    page.click("#doing button[type=submit]")
+    page.wait_for_selector("[data-net]:has-text('已过期')")
+    assert page.input_value("[name=note]") == "写到一半登录过期"
+    other = page.context.new_page()
+    sign_in(other, base, "operator2", pages.PASSWORD)
+    page.click("#doing button[type=submit]")
+    page.wait_for_selector(".say.good")
+    with acting(actor("operator")):
+        assert Register.objects.get(pk=done.record).history.filter(action="note").count() == 1
+
+
 def test_drafts_go_when_the_person_signs_out(open_page: Any, base: str, filed: Any) -> None:
     done = filed()
     page = open_page("operator2")

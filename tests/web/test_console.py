@@ -214,6 +214,8 @@ def test_a_call_is_taken_with_a_person_whose_name_is_nowhere_until_a_purpose_is_
     assert sent.status_code == 302
     number = sent["Location"].split("/")[-1].split("?")[0]
     page = text(client.get(f"/work/r/{number}"))
+    assert re.search(r"查询码 <strong[^>]*>[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{4}", page)
+    assert "查询码 <strong" not in text(at_desk("operator2").get(f"/work/r/{number}"))
     assert not any(word in page for word in SECRET)
     assert "●●●" in page
     with acting(actor("operator")):

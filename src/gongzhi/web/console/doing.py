@@ -1,6 +1,7 @@
 """Doing an action from a page: the form, what is wrong with it, and what to show when somebody was first."""
 
 from collections.abc import Mapping
+from time import time
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from gongzhi.web.console.record import Doing, by_number, render_record
 from gongzhi.web.who import may_create, page, signed
 
 _HIDDEN = ("task_id",)
+_TOLD_FOR = 600  # seconds in which who took the call can still read the follow-up code out
 _AGAIN = "附件需要重新选择。"
 
 
@@ -142,7 +144,7 @@ def new(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
             alert, status = str(refused), 503 if isinstance(refused, Unreachable) else 409
             key = key if isinstance(refused, Unreachable) else str(uuid4())
         else:
-            request.session["told"] = {"number": done.number, "code": done.follow}
+            request.session["called"] = {"number": done.number, "code": done.follow, "until": time() + _TOLD_FOR}
             return redirect(
                 f"/work/r/{done.number}?done={service.creating.code}{'&again' if done.repeated else ''}#now"
             )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -160,9 +161,10 @@ def buttons(actor: Actor, record: Register, facts: Any) -> tuple[list[Button], l
 def show(request: HttpRequest, actor: Actor, number: str) -> HttpResponse:
     """Show the record; ``?done=`` names the action that has just been done."""
     record = by_number(number)
-    return render_record(
-        request, actor, record, said=_said(record, request.GET.get("done", ""), "again" in request.GET)
-    )
+    called = request.session.get("called") or {}
+    code = called["code"] if called.get("number") == record.number and called["until"] > time() else ""
+    said = _said(record, request.GET.get("done", ""), "again" in request.GET)
+    return render_record(request, actor, record, said=said, code=code)
 
 
 def _said(record: Register, done: str, again: bool) -> str:
@@ -182,7 +184,7 @@ def _said(record: Register, done: str, again: bool) -> str:
 
 def render_record(
     request: HttpRequest, actor: Actor, record: Register, *, doing: Doing | None = None, said: str = "",
-    conflict: str = "", status: int = 200,
+    conflict: str = "", status: int = 200, code: str = "",
 ) -> HttpResponse:  # fmt: skip
     """Render the record's page; call it inside ``acting()``."""
     facts = record.facts
@@ -200,7 +202,7 @@ def render_record(
         may_look=any(role.code == actor.role for role in STAFF if role.code != "admin"),
         tasks=list(Task.objects.filter(record=record).select_related("agency").order_by("due_at")),
         files=[(line, file) for line in lines for file in line.files], tied=tied, doing=doing, said=said,
-        conflict=conflict, suggestion=suggestion, active=f"s-{record.service_code}", now=timezone.now(),
+        conflict=conflict, code=code, suggestion=suggestion, active=f"s-{record.service_code}", now=timezone.now(),
     )  # fmt: skip
 
 

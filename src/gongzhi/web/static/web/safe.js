@@ -4,6 +4,7 @@ import { forget } from "gz/drafts";
 
 const LOST = "网络断了,没有提交成功。您写的内容都还在这一页,也保存在这台设备上;网络恢复后再点一次,不会重复提交。";
 const SLOW = "等了很久没有回应。您写的内容都还在这一页;请再点一次,不会重复提交。";
+const ENDED = "登录或查询已过期。您写的内容都还在这一页:请在新窗口重新登录(或重新输入查询码),再回到这里点一次。";
 const TIMEOUT = 90_000;
 const SHOWN = new Set([200, 409, 422, 429, 503]);
 
@@ -28,6 +29,30 @@ function busy(form, on) {
   }
 }
 
+// An act was answered with the page that asks who one is: the session ended while the form was being filled.
+function ended(form, answer) {
+  return answer.redirected && form.elements.key && ["/signin", "/follow"].includes(new URL(answer.url).pathname);
+}
+
+function tellEnded(form, answer) {
+  say(form, ENDED);
+  const link = document.createElement("a");
+  link.href = new URL(answer.url).pathname;
+  link.target = "_blank";
+  link.rel = "noopener";
+  link.textContent = "打开";
+  form.querySelector("[data-net]").append(" ", link);
+  form.dataset.stale = "1";
+}
+
+// Signing in changes the token that forms carry, so a form that outlived its session fetches the new one first.
+async function renewed(form) {
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  const token = page.querySelector("[name=csrfmiddlewaretoken]");
+  if (token) form.elements.csrfmiddlewaretoken.value = token.value;
+  form.dataset.stale = "";
+}
+
 function show(text, address, moved, begin) {
   const page = new DOMParser().parseFromString(text, "text/html");
   if (moved) history.pushState({ gz: 1 }, "", address);
@@ -45,13 +70,19 @@ function show(text, address, moved, begin) {
 }
 
 async function send(form, submitter, begin) {
-  const body = new FormData(form, submitter);
   busy(form, true);
   say(form, "");
   try {
     if (!navigator.onLine) throw new TypeError("offline");
+    if (form.dataset.stale) await renewed(form);
+    const body = new FormData(form, submitter);
     const answer = await fetch(form.action, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
     const text = await answer.text();
+    if (ended(form, answer)) {
+      tellEnded(form, answer);
+      busy(form, false);
+      return;
+    }
     if (SHOWN.has(answer.status) || answer.redirected) {
       if (answer.redirected) forget(form);
       const hash = answer.redirected && text.includes('id="now"') ? "#now" : "";
@@ -60,6 +91,7 @@ async function send(form, submitter, begin) {
     }
     const page = new DOMParser().parseFromString(text, "text/html");
     const sentence = page.querySelector("[data-sentence] p");
+    if (answer.status === 403) form.dataset.stale = "1";
     say(form, sentence ? sentence.textContent : "没有提交成功,您写的内容都还在这一页。请稍后再点一次。");
   } catch (error) {
     say(form, error.name === "TimeoutError" ? SLOW : LOST);
