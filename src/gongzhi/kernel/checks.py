@@ -89,13 +89,20 @@ def _action(service: Service, action: Action) -> Iterator[CheckMessage]:
             id="gongzhi.E005",
         )
         return
-    needed = list(action.counts + action.clears) + ([action.guard.column] if action.guard else [])
+    needed = list(action.counts) + ([action.guard.column] if action.guard else [])
     for name in needed:
         if not isinstance(columns.get(name), Whole):
             yield Error(
-                f"{service.code}.{action.code}: counts, clears and guard need a Whole column, {name!r} is none.",
+                f"{service.code}.{action.code}: counts and guard need a Whole column, {name!r} is none.",
                 hint="Declare the column as Whole(…, default=0, blank=True).",
                 id="gongzhi.E006",
+            )
+    for name in action.clears:
+        if name not in columns:
+            yield Error(
+                f"{service.code}.{action.code}: clears names {name!r}, which is no column.",
+                hint=f"Columns are: {', '.join(columns)}.",
+                id="gongzhi.E012",
             )
     if action.gives is Gives.CHOSEN and "agency" not in form.form.required:
         yield Error(

@@ -249,7 +249,10 @@ def _effect(draft: Draft) -> None:
             with acting(draft.actor):
                 number = str(values["other"]).strip().upper()
                 other = (
-                    Register.objects.filter(number=number).exclude(pk=cast("UUID", draft.record)).values_list("pk", flat=True).first()
+                    Register.objects.filter(number=number)
+                    .exclude(pk=cast("UUID", draft.record))
+                    .values_list("pk", flat=True)
+                    .first()
                 )
             if other is None:
                 raise Invalid({"other": ["没有这个编号的另一条记录,或您看不到它。请检查编号。"]})

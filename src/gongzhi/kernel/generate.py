@@ -195,6 +195,10 @@ def _changes(service: Service, action: Action) -> list[str]:
     return made
 
 
+def _empty(service: Service, name: str) -> str:
+    return "0" if column_type(service, name) == "int" else "''"
+
+
 def _conditions(service: Service, action: Action) -> list[str]:
     """Return what must hold for the action, beside the right and the version."""
     made = []
@@ -236,14 +240,16 @@ def _change_body(service: Service, action: Action) -> str:
 """
     after = ""
     sets = [f"{name} = p_f_{name}" for name in form.columns]
-    sets += [f"{name} = {name} + 1" for name in action.counts] + [f"{name} = 0" for name in action.clears]
+    sets += [f"{name} = {name} + 1" for name in action.counts]
+    sets += [f"{name} = {_empty(service, name)}" for name in action.clears]
     if sets:
         after += f"    UPDATE public.{table} SET {', '.join(sets)} WHERE record_id = p_record;\n"
     if action.target is not SAME:
         after += """\
     IF v.due_at IS NOT NULL AND v.due_source <> '' THEN
         INSERT INTO public.deadline_kept (record_id, agency_id, stage, started_at, due_at, met_at, source)
-        VALUES (p_record, v.agency_id, v.stage, v.stage_at, v.due_at, p_at, v.due_source);
+        VALUES (p_record, v.agency_id, v.stage, v.stage_at, v.due_at + coalesce(p_at - v.paused_at, interval '0'), p_at,
+                v.due_source);
     END IF;
 """
     after += _entry("v.stage", "v.stage_to", "v.version", "v.entries", action, "p_body")
@@ -275,7 +281,7 @@ BEGIN
     UPDATE public.register r
        SET {changes}
      WHERE {" AND ".join(where)}
-    RETURNING old.stage, old.stage_at, old.due_at, old.due_source, old.agency_id, new.number, new.version, new.entries,
+    RETURNING old.stage, old.stage_at, old.due_at, old.due_source, old.paused_at, old.agency_id, new.number, new.version, new.entries,
               new.stage AS stage_to, new.head INTO v;
     IF NOT FOUND THEN
         SELECT 'conflict', r.number, r.version, r.stage, c.name, g.short, e.at, e.action
@@ -298,9 +304,12 @@ def function(service: Service, action: Action) -> Function:
     """Return the generated function of this service's action."""
     parameters = tuple(_parameters(service, action))
     body = _create_body(service, action) if action.creates else _change_body(service, action)
-    declared = ", ".join(f"p_{name} {kind}" for name, kind in parameters)
+    declared = ",\n    ".join(
+        ", ".join(f"p_{name} {kind}" for name, kind in parameters[start : start + 6])
+        for start in range(0, len(parameters), 6)
+    )
     rest = (
-        f"({declared},\n    {_ANSWER})\nLANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
+        f"(\n    {declared},\n    {_ANSWER})\nLANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
         f"AS $act$\n{body} $act$;"
     )
     name = f"kernel.{service.code}_{action.code}_{sha256(rest.encode()).hexdigest()[:8]}"

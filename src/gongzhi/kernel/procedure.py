@@ -116,7 +116,7 @@ class Action:
     """An edge of the procedure.
 
     ``title`` is the verb on the button. ``resident`` lets the person who holds the record's follow-up code act.
-    ``tells`` names the nearest agency of a kind that gets a notice. ``counts`` are integer columns raised by one, ``clears`` integer columns set back to zero.
+    ``tells`` names the nearest agency of a kind that gets a notice. ``counts`` are integer columns raised by one, ``clears`` columns set back to zero or to no text.
     ``direct`` False keeps the action out of the record page's buttons (made by the system, or by a part of the page).
     """
 

@@ -31,7 +31,7 @@ def telling_words(text: str) -> list[str]:
 def _distinct(words: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for word in words:
-        plain = word.strip().casefold()[:_LONGEST]
+        plain = word.replace("\\", "").strip().casefold()[:_LONGEST]  # tsquery reads a backslash as its own
         if plain and _WORD.search(plain):
             found[plain] = None
     return list(found)

@@ -109,7 +109,7 @@ def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
         )
     counts = {"amber": _tell(clock, amber), "red": _tell(clock, red), "escalated": 0, "closed": 0}
     for record in over:
-        counts["escalated"] += _try(clock, record, "escalate", None, f"late:{record.pk}:{record.alert}:{record.due_at}")
+        counts["escalated"] += _try(clock, record, "escalate", record.version, f"late:{record.pk}:{record.alert}:{record.due_at}")
     for record in ended:
         action = record.service.procedure.owed(record.stage_code)
         if action and CLOCK in action.by:
@@ -131,7 +131,7 @@ def _overdue(record: Register, now: datetime) -> bool:
     return record.due_at is not None and -workdays.left(now, record.due_at) >= _ESCALATE_AFTER[record.alert]
 
 
-def _try(clock: Actor, record: Register, action: str, version: int | None, key: str) -> int:
+def _try(clock: Actor, record: Register, action: str, version: int, key: str) -> int:
     try:
         done = act(clock, record.service_code, action, record=record.pk, version=version, key=key[:80])
     except Refused:

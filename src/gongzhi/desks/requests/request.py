@@ -260,6 +260,7 @@ class Request(Record):
                 Reason,
                 resident=True,
                 counts=("reopened",),
+                clears=("rating",),
                 hint="答复没有解决问题时,由原单位重新办理。",
             ),
             Action("close", (ANSWERED,), CLOSED, (CLOCK, OPERATOR), "办结", within=workdays(7), source=CITY),

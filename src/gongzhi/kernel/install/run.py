@@ -139,5 +139,6 @@ def _script(name: str) -> str:
     return (
         text.replace("{area_roles}", quoted(*area))
         .replace("{sighted_roles}", quoted(*sighted))
+        .replace("{zone}", quoted(settings.TIME_ZONE))
         .replace("{disclosing_roles}", quoted(*(role.code for role in _DISCLOSING)))
     )

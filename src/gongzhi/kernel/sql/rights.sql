@@ -19,7 +19,7 @@ RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
         OR p_record = nullif(current_setting('gz.follow', true), '')::uuid
 $$;
 
--- What a post reaches; no row where the post or its account has ended. `own` is null where the agency gives no right.
+-- What a post reaches; no row where the post has not begun or has ended (by the city's day) or its account is closed. `own` is null where the agency gives no right.
 CREATE FUNCTION kernel.reach(p_post bigint)
 RETURNS TABLE (account bigint, agency bigint, role text, low text, high text, own bigint, place bigint)
 LANGUAGE sql STABLE AS $$
@@ -31,7 +31,8 @@ LANGUAGE sql STABLE AS $$
     FROM public.post p
     JOIN public.place l ON l.id = p.place_id
     JOIN public.account a ON a.id = p.account_id AND a.active
-    WHERE p.id = p_post AND (p.until IS NULL OR p.until > current_date)
+    CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE {zone})::date AS today) d
+    WHERE p.id = p_post AND p.since <= d.today AND (p.until IS NULL OR p.until > d.today)
 $$;
 
 -- Begin to read as this post: the settings end with the transaction.
