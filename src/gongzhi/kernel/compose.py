@@ -118,6 +118,8 @@ def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> No
         raise Absent
     if not action.creates and action.versioned and draft.version is None:
         errors["version"] = ["页面缺少版本号,请刷新后重试。"]
+    if draft.version is not None and not 0 < draft.version < 2**31:
+        errors["version"] = ["页面的版本号不对,请刷新后重试。"]
     if draft.key is not None and not 1 <= len(draft.key) <= 80:
         errors["key"] = ["提交编号应为 1 到 80 个字符。"]
     known = atlas()

@@ -87,6 +87,16 @@ class Form:
         return {}
 
 
+def _whole_text(value: Any) -> Any:
+    """Return the value; half a character (a lone surrogate) can be kept by nothing that follows. Raises ValidationError."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValidationError("这里有无法保存的字符,请删去后重新输入。") from error
+    return value
+
+
 class BoundForm:
     """A form as one service's action uses it: its fields in order, and where each value goes."""
 
@@ -133,7 +143,7 @@ class BoundForm:
         errors: dict[str, list[str]] = {}
         for name, field in self.fields.items():
             try:
-                values[name] = field.clean(raw.get(name))
+                values[name] = _whole_text(field.clean(raw.get(name)))
             except ValidationError as error:
                 errors[name] = list(error.messages)
         for name in raw.keys() - self.fields.keys():
