@@ -4,7 +4,9 @@ Opens a city of its own with sample data in a temporary folder. Fails on an over
 another host, or anything that axe finds.
 """
 
+# ruff: noqa: PLC0415  (the application is imported once its home is known)
 import argparse
+import io
 import os
 import sys
 import tempfile
@@ -82,9 +84,17 @@ def pictures(out: Path, only: set[str], numbers: dict[str, object]) -> list[str]
                     faults += [f"{page.name} {width}: {fault}" for fault in found]
                     tab.screenshot(path=out / f"{page.name}-{width}.png", full_page=True)
                     if page.name in KEPT and width == max(WIDTHS):
-                        tab.screenshot(path=out / f"{page.name}.png")
+                        small(tab.screenshot(), out / f"{page.name}.png")
                 context.close()
     return faults
+
+
+def small(picture: bytes, path: Path) -> None:
+    """Keep a picture with few colours: the pages have few, and the repository keeps it for ever."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(picture)) as full:
+        full.convert("RGB").quantize(64).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from gongzhi.web.paging import Paged
 from gongzhi.web.who import chosen_place, in_place, page, reads
 
 GROUPS = {"late": "已超期", "today": "今天到期", "soon": "即将到期", "fine": "期限内", "paused": "计时已暂停"}
+ALSO = {"open": "全部在办", "waiting": "已答复,等评价或没有期限"}
+"""Groups that other pages count: everything open, and what nobody owes a step on."""
 _WINDOW = 30  # days of steps that were done, for the share kept in time
 
 
@@ -132,25 +134,34 @@ def _finding(rows: list[Row], totals: dict[str, int]) -> str:
 
 
 def _records(request: HttpRequest, actor: Actor, place: Place | None, now: datetime) -> HttpResponse:
-    found = running(place).select_related("agency", "place").order_by("due_at")
-    words = []
     group = request.GET.get("group", "")
+    opened = Register.objects.filter(in_place(place), closed_at=None)
+    words = []
     if group in GROUPS:
-        found = found.filter(conditions(now)[group])
+        found = running(place).filter(conditions(now)[group])
         words.append(GROUPS[group])
-    agency = _agency(request)
+    elif group in ALSO:
+        found = opened if group == "open" else opened.filter(Q(due_at=None) | Q(due_source=""))
+        words.append(ALSO[group])
+    else:
+        found = running(place)
+    agency = _chosen(request, "agency", Agency)
     if agency:
         found = found.filter(agency=agency)
         words.insert(0, agency.short)
+    under = _chosen(request, "place", Place)
+    if under:
+        found = found.filter(in_place(under))
+        words.insert(0, under.name)
     return page(
         request, actor, "web/console/deadline_records.html", title=" · ".join(words) or "全部正在计时的事项",
-        paged=Paged.of(request, found), active="deadlines", now=now,
+        paged=Paged.of(request, found.select_related("agency", "place").order_by("due_at")), active="deadlines", now=now,
     )  # fmt: skip
 
 
-def _agency(request: HttpRequest) -> Agency | None:
-    given = request.GET.get("agency", "")
-    return Agency.objects.filter(pk=int(given)).first() if given.isdecimal() and len(given) < 10 else None
+def _chosen(request: HttpRequest, name: str, model: Any) -> Any:
+    given = request.GET.get(name, "")
+    return model.objects.filter(pk=int(given)).first() if given.isdecimal() and len(given) < 10 else None
 
 
 @dataclass(frozen=True)
