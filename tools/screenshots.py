@@ -94,7 +94,7 @@ def small(picture: bytes, path: Path) -> None:
     from PIL import Image
 
     with Image.open(io.BytesIO(picture)) as full:
-        full.convert("RGB").quantize(64).save(path, optimize=True)
+        full.convert("RGB").quantize(192, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def points(request: HttpRequest, actor: Actor) -> HttpResponse:
 
 def base(_: HttpRequest) -> HttpResponse:
     """Return the city's places that have a point, as GeoJSON: the quiet base of every map. Public knowledge."""
-    rows = Place.objects.filter(ended_on=None, lon__isnull=False, level__in=("city", "county", "township"))
+    rows = Place.objects.filter(ended_on=None, lon__isnull=False, level__in=("county", "township"))
     features: list[dict[str, Any]] = [
         {
             "type": "Feature",
