@@ -80,6 +80,24 @@ async function maps(root) {
   }
 }
 
+// One stream for as long as someone is signed in here; it says only that there is something to ask for.
+let stream = null;
+let listens = "";
+
+function live() {
+  const address = document.body.dataset.live ?? "";
+  // Another name of the same machine (127.0.0.1 for localhost) has no cookie there.
+  const wanted = address && window.EventSource && new URL(address, location).hostname === location.hostname;
+  const post = wanted ? document.body.dataset.post : "";
+  if (post === listens) return;
+  stream?.close();
+  stream = null;
+  listens = post;
+  if (!wanted) return;
+  stream = new EventSource(address, { withCredentials: true });
+  stream.addEventListener("notice", () => htmx.trigger(document.body, "gz-notice"));
+}
+
 export function begin(root = document.body) {
   if (document.body.dataset.clearDrafts) clearAll();
   each(root, "[data-place]", finerPlace);
@@ -88,20 +106,12 @@ export function begin(root = document.body) {
   each(root, "[data-filters] select", (select) => select.addEventListener("change", () => select.form.requestSubmit()));
   drafts(root);
   maps(root);
-}
-
-function live() {
-  const address = document.body.dataset.live;
-  // Another name of the same machine (127.0.0.1 for localhost) has no cookie there.
-  if (!address || !window.EventSource || new URL(address, location).hostname !== location.hostname) return;
-  const stream = new EventSource(address, { withCredentials: true });
-  stream.addEventListener("notice", () => htmx.trigger(document.body, "gz-notice"));
+  live();
 }
 
 safe(begin);
 keys();
 begin();
-live();
 document.addEventListener("htmx:afterSwap", (event) => begin(event.detail.target));
 document.addEventListener("click", (event) => {
   for (const open of document.querySelectorAll("details.me[open], details.more[open]")) {
