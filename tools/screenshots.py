@@ -4,7 +4,6 @@ Opens a city of its own with sample data in a temporary folder. Fails on an over
 another host, or anything that axe finds.
 """
 
-# ruff: noqa: PLC0415  (the application is imported once its home is known)
 import argparse
 import io
 import os

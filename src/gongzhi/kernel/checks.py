@@ -7,7 +7,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, register
 
 from gongzhi.kernel.fields import Whole
-from gongzhi.kernel.forms import OWN_FIELDS
+from gongzhi.kernel.forms import OWN_FIELDS, BoundForm
 from gongzhi.kernel.procedure import Action, Effect, Gives
 from gongzhi.kernel.service import Service, services
 
@@ -36,7 +36,7 @@ def check_service(service: Service) -> Iterator[CheckMessage]:
             hint="Name a text column of the service, or leave it empty and ask for a title in the form.",
             id="gongzhi.E008",
         )
-    if not service.purposes and any(service.form(action).persons for action in service.procedure):
+    if not service.purposes and any(form.persons for action in service.procedure if (form := _form(service, action))):
         yield Error(
             f"{service.code}: a form names a person, but no purpose of a look is declared.",
             hint="Add purposes=((code, title), …): personal fields are shown for a stated purpose only.",
@@ -78,11 +78,18 @@ def _actions(service: Service) -> Iterator[CheckMessage]:
         yield from _action(service, action)
 
 
+def _form(service: Service, action: Action) -> BoundForm | None:
+    """Return the action's form, None where it writes a column that the service does not have."""
+    try:
+        return BoundForm(service, action.form)
+    except KeyError:
+        return None
+
+
 def _action(service: Service, action: Action) -> Iterator[CheckMessage]:
     columns = service.facts
-    try:
-        form = service.form(action)
-    except LookupError:
+    form = _form(service, action)
+    if form is None:
         yield Error(
             f"{service.code}.{action.code}: its form writes a column that the service does not have.",
             hint=f"Columns are: {', '.join([*columns, *OWN_FIELDS])}.",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from django.db import models
 
@@ -60,8 +60,8 @@ class Service:
     procedure: Procedure = field(init=False, repr=False, compare=False)
 
     def fact(self, name: str) -> Fact:
-        """Return the typed column of this name; LookupError (FieldDoesNotExist) where there is none."""
-        return cast("Fact", self.model._meta.get_field(name))
+        """Return the typed column of this name; KeyError where there is none."""
+        return self.facts[name]
 
     @cached_property
     def facts(self) -> dict[str, Fact]:

@@ -109,7 +109,9 @@ def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
         )
     counts = {"amber": _tell(clock, amber), "red": _tell(clock, red), "escalated": 0, "closed": 0}
     for record in over:
-        counts["escalated"] += _try(clock, record, "escalate", record.version, f"late:{record.pk}:{record.alert}:{record.due_at}")
+        counts["escalated"] += _try(
+            clock, record, "escalate", record.version, f"late:{record.pk}:{record.alert}:{record.due_at}"
+        )
     for record in ended:
         action = record.service.procedure.owed(record.stage_code)
         if action and CLOCK in action.by:

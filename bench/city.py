@@ -1,0 +1,114 @@
+"""A PostgreSQL server of the bench's own, on the real disk, with a city and pgbench's tables side by side."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import limit
+from gongzhi.postgres.roles import prepare
+from gongzhi.postgres.server import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "bench-password"
+LOGINS = {"operator": ("dispatch", "operator"), "handler": ("agency", "handler")}
+
+
+@dataclass(frozen=True)
+class City:
+    """Addresses of the city's database, and of pgbench's beside it on the same server."""
+
+    app: str
+    owner: str
+    limit: str
+
+
+@contextmanager
+def city() -> Iterator[City]:
+    """Start the server, install the city with an operator and a handler, prepare pgbench."""
+    folder = Path(tempfile.mkdtemp(prefix="gongzhi-bench-"))
+    folder.chmod(0o755)
+    server = Server(folder)
+    try:
+        admin = server.start()
+        app, owner = prepare(admin, "bench")
+        _, beside = prepare(admin, "limit")
+        os.environ.update(
+            DATABASE_URL=app,
+            DATABASE_OWNER_URL=owner,
+            GONGZHI_HOME=str(folder),
+            DJANGO_SETTINGS_MODULE="gongzhi.settings",
+        )
+        limit.prepare(beside)
+        _install()
+        yield City(app, owner, beside)
+    finally:
+        _hang_up()
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _install() -> None:
+    import django
+
+    django.setup()
+    from django.db import connections
+    from django.utils import timezone
+
+    from gongzhi.kernel.install import install
+    from gongzhi.kernel.models import Account, Agency, Place, Post
+    from gongzhi.kernel.signin import hash_password
+
+    install()
+    top = Place.objects.using("owner").get(level="city")
+    for login, (kind, role) in LOGINS.items():
+        agency = Agency.objects.using("owner").filter(kind=kind).earliest("id")
+        account = Account.objects.using("owner").create(login=login, name=login)
+        Post.objects.using("owner").create(
+            account=account, agency=agency, role=role, place=top, since=timezone.localdate()
+        )
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("UPDATE account SET password = %s WHERE id = %s", [hash_password(PASSWORD), account.pk])
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _hang_up() -> None:
+    if "django" in sys.modules:
+        from django.db import connections
+
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+
+@contextmanager
+def served(port: int, *, workers: int = 2, commit: str = "on") -> Iterator[None]:
+    """Serve pages and API with the product's own command until the block ends."""
+    environment = {**os.environ, "PGOPTIONS": f"-c synchronous_commit={commit}"}
+    web = subprocess.Popen(
+        [sys.executable, "-m", "gongzhi.cli.main", "serve", "--port", str(port), "--workers", str(workers)],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(300):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as page:
+                if page.status == 200:
+                    break
+            time.sleep(0.1)
+        yield
+    finally:
+        web.terminate()
+        web.wait(20)
+
+
+def cpu_of_children() -> float:
+    """Return the CPU seconds of ended child processes so far."""
+    used = os.times()
+    return used.children_user + used.children_system
