@@ -1,26 +1,43 @@
 """What every request passes first: its size, and where it comes from."""
 
+import re
 from collections.abc import Callable
+from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from gongzhi.web.errors import too_big
+from gongzhi.web.errors import bad_request, too_big
+
+_KEY = re.compile(r"[\w.:~-]{1,80}")
 
 
 class SizeGuard:
-    """Refuse a body that is far too big before any of it is read."""
+    """Refuse a body that is far too big before any of it is read, and addresses with a NUL, which no database takes."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer 413 with a sentence, or pass on."""
+        """Answer 413 or 400 with a sentence, or pass on."""
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            return bad_request(request)
         try:
             size = int(request.META.get("CONTENT_LENGTH") or 0)
         except ValueError:
             size = 0
         return too_big(request) if size > settings.BODY_MOST else self.get_response(request)
+
+
+def typed(text: str, longest: int) -> str:
+    """Return a typed word without control characters and outer spaces, cut to its longest."""
+    return "".join(letter for letter in text if letter.isprintable()).strip()[:longest]
+
+
+def form_key(request: HttpRequest) -> str:
+    """Return the idempotency key of a form; a fresh one where there is none, or something else in its place."""
+    given = request.POST.get("key", "")
+    return given if _KEY.fullmatch(given) else str(uuid4())
 
 
 def address(request: HttpRequest) -> str:

@@ -209,7 +209,8 @@ def _list(actor: Actor, service: Service, narrowed: Narrowed) -> dict[str, Any]:
         if narrowed.open is not None:
             wanted &= Q(closed_at__isnull=narrowed.open)
         if narrowed.place is not None:
-            wanted &= in_place(Place.objects.filter(pk=narrowed.place).first()) if narrowed.place else Q()
+            under = Place.objects.filter(pk=narrowed.place).first()
+            wanted &= in_place(under) if under else Q(pk__in=())
         if narrowed.after:
             wanted &= _after(narrowed.after)
         found = Register.objects.filter(wanted).select_related("agency", "place").order_by("-opened_at", "-pk")
@@ -223,10 +224,10 @@ def _list(actor: Actor, service: Service, narrowed: Narrowed) -> dict[str, Any]:
 def _after(mark: str) -> Q:
     at, _, key = mark.partition("_")
     try:
-        moment = datetime.fromisoformat(at.replace(" ", "+"))
+        moment, last = datetime.fromisoformat(at.replace(" ", "+")), UUID(key)
     except ValueError:
         return Q()
-    return Q(opened_at__lt=moment) | Q(opened_at=moment, pk__lt=key)
+    return Q(opened_at__lt=moment) | Q(opened_at=moment, pk__lt=last)
 
 
 def _row(service: Service, record: Register, facts: Any, *, texts: bool) -> dict[str, Any]:

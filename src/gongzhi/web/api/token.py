@@ -13,7 +13,7 @@ from ninja.security import HttpBearer
 
 from gongzhi.kernel.context import Actor, actor_of, actors_of
 from gongzhi.kernel.signin import SignInRefused, sign_in
-from gongzhi.web.guard import address
+from gongzhi.web.guard import address, typed
 
 SALT = "gongzhi.api"
 HOLDS = 12 * 3600  # seconds
@@ -59,7 +59,7 @@ class Refusal(Schema):
 def token(request: HttpRequest, asked: Asked) -> Any:
     """Return a token for the account's oldest post of today, or the one asked for."""
     try:
-        held = actors_of(sign_in(asked.login, asked.password, address(request)))
+        held = actors_of(sign_in(typed(asked.login, 60), asked.password, address(request)))
     except SignInRefused as refused:
         raise HttpError(401, str(refused)) from refused
     chosen = next((actor for actor in held if asked.post in (None, actor.post)), None)

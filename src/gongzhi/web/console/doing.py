@@ -20,6 +20,7 @@ from gongzhi.kernel.vault import NoRoom, Rejected
 from gongzhi.web.asked import ask, grouped, raw, uploads
 from gongzhi.web.console.lists import declared
 from gongzhi.web.console.record import Doing, by_number, render_record
+from gongzhi.web.guard import form_key
 from gongzhi.web.who import may_create, page, signed
 
 _HIDDEN = ("task_id",)
@@ -74,7 +75,7 @@ def _open(
 def _act(request: HttpRequest, actor: Actor, record: Register, action: Action) -> HttpResponse:
     service = record.service
     typed = raw(request.POST, service.form(action))
-    key = request.POST.get("key", "")[:80] or str(uuid4())
+    key = form_key(request)
     given = request.POST.get("version", "")
     version = int(given) if given.isdecimal() and len(given) < 10 else None
     files = uploads(request)
@@ -127,7 +128,7 @@ def new(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
     if not may_create(actor, service):
         raise Http404
     typed = raw(request.POST, service.form(service.creating))
-    key = request.POST.get("key", "")[:80] or str(uuid4())
+    key = form_key(request)
     errors: Mapping[str, list[str]] = {}
     alert, files_error, status = "", "", 200
     if request.method == "POST":

@@ -216,13 +216,13 @@ def file(_: HttpRequest, __: Actor, number: str, key: UUID) -> HttpResponse:
 
 
 def send(found: Attachment) -> HttpResponse:
-    """Return the answer that carries the file: pictures and PDF are shown, everything else is saved."""
+    """Return the answer that carries the file: pictures are shown, everything else is saved."""
     try:
         chunks = open_file(found)
     except (KeyDestroyed, Missing, Tampered) as error:
         return HttpResponse(str(error) or "附件已不能读取。", status=410, content_type="text/plain; charset=utf-8")
     response = StreamingHttpResponse(chunks, content_type=found.media_type)
-    inline = found.media_type.startswith("image/") or found.media_type == "application/pdf"
+    inline = found.media_type.startswith("image/")
     response["Content-Disposition"] = content_disposition_header(not inline, found.name) or "attachment"
     response["Content-Length"] = str(found.size)
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"

@@ -10,7 +10,7 @@ from gongzhi.kernel.context import Actor, actors_of
 from gongzhi.kernel.models import Place
 from gongzhi.kernel.signin import SignInRefused, sign_in
 from gongzhi.web.asked import below
-from gongzhi.web.guard import address
+from gongzhi.web.guard import address, typed
 from gongzhi.web.who import chosen_place, current, page, reads, signed
 
 
@@ -29,7 +29,7 @@ def signin(request: HttpRequest) -> HttpResponse:
         if current(request):
             return redirect("/work/")
         return render(request, "web/signin.html", {"next": _next(request)})
-    login, password = request.POST.get("login", ""), request.POST.get("password", "")
+    login, password = typed(request.POST.get("login", ""), 60), request.POST.get("password", "")
     error = ""
     try:
         account = sign_in(login, password, address(request))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,7 +18,7 @@ from gongzhi.kernel.refusals import Absent
 from gongzhi.kernel.vault import NoRoom, Rejected, limits
 from gongzhi.web.asked import ask, raw, uploads
 from gongzhi.web.console.record import Doing, facts_of, send, steps
-from gongzhi.web.guard import address
+from gongzhi.web.guard import address, form_key, typed
 
 TRIES_AN_HOUR = 30
 WRONG = "编号和查询码对不上,请检查后重新输入。查询码是提交成功时显示的 12 个字符。"
@@ -31,7 +31,7 @@ def find(request: HttpRequest) -> HttpResponse:
     held = request.session.get("follow") or {}
     if request.method == "GET":
         return render(request, "web/portal/find.html", {"held": sorted(held, reverse=True)})
-    number, code = request.POST.get("number", "").strip().upper()[:40], request.POST.get("code", "")[:40]
+    number, code = typed(request.POST.get("number", ""), 40).upper(), typed(request.POST.get("code", ""), 40)
     error, status = WRONG, 422
     if not allow(f"follow:{address(request)}", count=TRIES_AN_HOUR, seconds=3600):
         error, status = TOO_MANY, 429
@@ -78,12 +78,12 @@ def do(request: HttpRequest, number: str, code: str) -> HttpResponse:
                 return redirect(f"/follow/{record.number}")
             return _page(request, record, doing=Doing(action, ask(record.service, action, request.GET.dict(), {})))
         service = record.service
-    typed = raw(request.POST, service.form(action))
-    key = request.POST.get("key", "")[:80] or str(uuid4())
+    given_form = raw(request.POST, service.form(action))
+    key = form_key(request)
     given = request.POST.get("version", "")
     try:
         act(
-            portal_actor(), service.code, action.code, record=record.pk, form=typed, files=uploads(request), key=key,
+            portal_actor(), service.code, action.code, record=record.pk, form=given_form, files=uploads(request), key=key,
             version=int(given) if given.isdecimal() and len(given) < 10 else None, follow=follow,
         )  # fmt: skip
     except Absent:
@@ -92,15 +92,15 @@ def do(request: HttpRequest, number: str, code: str) -> HttpResponse:
         with following(number, follow) as record:
             if record is None:
                 return redirect("/follow")
-            return _refused(request, record, action, typed, key, refusal)
+            return _refused(request, record, action, given_form, key, refusal)
     return redirect(f"/follow/{record.number}?done={action.code}#now")
 
 
 def _refused(
-    request: HttpRequest, record: Register, action: Action, typed: Mapping[str, Any], key: str, refusal: Exception
+    request: HttpRequest, record: Register, action: Action, typed_form: Mapping[str, Any], key: str, refusal: Exception
 ) -> HttpResponse:
     errors: Mapping[str, list[str]] = refusal.errors if isinstance(refusal, Invalid) else {}
-    doing = Doing(action, ask(record.service, action, typed, errors))
+    doing = Doing(action, ask(record.service, action, typed_form, errors))
     doing.possible = action in mine(record)
     status = 422
     match refusal:

@@ -19,7 +19,7 @@ from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
 from gongzhi.kernel.vault import NoRoom, Rejected, limits
 from gongzhi.web.asked import ask, grouped, raw, uploads
-from gongzhi.web.guard import address
+from gongzhi.web.guard import address, form_key
 from gongzhi.web.portal.qr import qr
 from gongzhi.web.portal.solved import solved
 
@@ -71,7 +71,7 @@ def report(request: HttpRequest) -> HttpResponse:
     typed: dict[str, Any] = {
         name: value for name, value in raw(request.POST, service.form(action)).items() if name not in without
     }
-    key = request.POST.get("key", "")[:80] or str(uuid4())
+    key = form_key(request)
     errors: Mapping[str, list[str]] = {}
     alert, files_error, status = "", "", 200
     if request.method == "POST":
