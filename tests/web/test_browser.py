@@ -300,3 +300,34 @@ def test_the_map_falls_back_to_its_table_without_webgl(base: str, browser: Any, 
     assert page.locator("[data-map]").count() == 0
     assert "按地点" in page.inner_text("main")
     context.close()
+
+
+def test_my_position_is_taken_when_allowed_and_refused_in_words_when_not(base: str, browser: Any) -> None:
+    for allowed in (True, False):
+        context = browser.new_context(
+            permissions=["geolocation"] if allowed else [], geolocation={"longitude": 119.0312, "latitude": 33.5871}
+        )
+        page = context.new_page()
+        page.goto(f"{base}/report")
+        page.click("[data-locate]")
+        if allowed:
+            page.wait_for_selector("[data-point-say]:has-text('位置已标出')")
+            assert page.input_value("[name=point]") == "119.031200,33.587100"
+        else:
+            page.wait_for_selector("[data-point-say]:has-text('没有取得位置')")
+            assert page.input_value("[name=point]") == ""
+        context.close()
+
+
+def test_a_township_offers_its_villages_and_the_finer_one_counts(open_page: Any, base: str, actor: Any) -> None:
+    page = open_page()
+    page.goto(f"{base}/report")
+    page.fill("[name=detail]", "村里的路坏了")
+    page.select_option("#f-place", label="平桥镇")
+    page.wait_for_selector("[data-finer] select")
+    page.select_option("[data-finer] select", index=1)
+    village = page.locator("[data-finer] select").input_value()
+    page.click("button:has-text('提交')")
+    number = page.locator(".ticket dd").first.inner_text()
+    with acting(actor("operator")):
+        assert str(Register.objects.get(number=number).place_id) == village

@@ -383,3 +383,80 @@ def test_a_body_that_is_far_too_big_is_refused_before_it_is_read(city: Any) -> N
 
 def test_health_says_whether_the_database_answers(city: Any) -> None:
     assert Client().get("/health").json() == {"ok": True}
+
+
+def test_who_holds_two_posts_changes_between_them(at_desk: Any, actor: Any) -> None:
+    from gongzhi.kernel.context import actors_of
+
+    client = Client()
+    client.post("/signin", {"login": "manager", "password": PASSWORD})
+    posts = actors_of(actor("manager").account)
+    assert [held.role for held in posts] == ["manager", "operator"]
+    assert "登记诉求" not in text(client.get("/work/"))
+    assert client.post("/work/post", {"post": posts[1].post}).status_code == 302
+    assert "登记诉求" in text(client.get("/work/"))
+    assert client.post("/work/post", {"post": actor("admin").post}).status_code == 404
+
+
+def test_a_post_that_ends_gives_way_to_the_next_and_the_last_one_signs_out(city: Any, actor: Any) -> None:
+    from gongzhi.kernel import directory
+    from gongzhi.kernel.context import actors_of
+
+    client = Client()
+    client.post("/signin", {"login": "manager", "password": PASSWORD})
+    first, second = actors_of(actor("manager").account)
+    directory.end_post(actor("admin"), first.post)
+    assert "受理员" in text(client.get("/work/"))
+    directory.end_post(actor("admin"), second.post)
+    assert client.get("/work/").status_code == 302
+
+
+def test_what_was_late_is_shown_as_late_on_the_day_it_was(at_desk: Any, actor: Any, ids: Any) -> None:
+    from datetime import datetime, timedelta
+
+    from django.utils import timezone
+
+    from gongzhi.kernel.context import loader_actor, portal_actor
+
+    loader = loader_actor()
+    began = timezone.make_aware(datetime(2025, 3, 3, 9, 0))
+
+    def past(by: Any, action: str, days: int, done: Any = None, **form: Any) -> Any:
+        return act(by, "request", action, record=done and done.record, version=done and done.version, form=form,
+                   at=began + timedelta(days=days), loader=loader)  # fmt: skip
+
+    done = past(portal_actor(), "file", 0, detail="2025 年的旧事", title="很久以前超期的一件")
+    done = past(actor("operator"), "assign", 0, done, agency=ids[0]["jy"], category="build")
+    done = past(actor("jy"), "accept", 0, done)
+    done = past(actor("jy"), "answer", 14, done, answer="晚了,但是答复了")
+    client = at_desk("operator")
+    late, before, after = (text(client.get(f"/work/deadlines?on=2025-03-{day:02}")) for day in (14, 6, 18))
+    assert done.number in late
+    assert "教育局" in late
+    assert "2025年3月17日 09:00" in late
+    assert done.number not in before
+    assert done.number not in after
+
+
+def test_the_board_counts_what_is_late_by_agency_and_every_count_opens(at_desk: Any, actor: Any, ids: Any) -> None:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from gongzhi.kernel.context import loader_actor, portal_actor
+
+    long_ago = timezone.now() - timedelta(days=30)
+    made = act(portal_actor(), "request", "file", form={"detail": "旧事一件"}, at=long_ago, loader=loader_actor())
+    done = act(actor("operator"), "request", "assign", record=made.record, version=1, at=long_ago, loader=loader_actor(),
+               form={"agency": ids[0]["wl"], "category": "build"})  # fmt: skip
+    client = at_desk("operator")
+    board = text(client.get("/work/deadlines"))
+    row = board[board.index("文旅局</a>") :].split("</tr>")[0]
+    assert re.search(r"group=late[^>]*>1</a>", row)
+    behind = re.search(r'href="(/work/deadlines\?agency=\d+&group=late)"', html.unescape(row))
+    assert behind
+    opened = text(client.get(behind[1]))
+    assert done.number in opened
+    assert "超期" in opened
+    csv = client.get("/work/deadlines?as=csv").content.decode("utf-8-sig")
+    assert "文化" in csv

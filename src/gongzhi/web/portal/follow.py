@@ -19,6 +19,7 @@ from gongzhi.kernel.vault import NoRoom, Rejected, limits
 from gongzhi.web.asked import ask, raw, uploads
 from gongzhi.web.console.record import Doing, facts_of, send, steps
 from gongzhi.web.guard import address, form_key, typed
+from gongzhi.web.portal.codes import code_of, remember
 
 TRIES_AN_HOUR = 30
 WRONG = "编号和查询码对不上,请检查后重新输入。查询码是提交成功时显示的 12 个字符。"
@@ -38,7 +39,7 @@ def find(request: HttpRequest) -> HttpResponse:
     else:
         with following(number, code) as record:
             if record is not None:
-                request.session["follow"] = {**held, record.number: code}
+                remember(request, record.number, code)
                 return redirect(f"/follow/{record.number}")
     return render(
         request,
@@ -48,15 +49,10 @@ def find(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _code(request: HttpRequest, number: str) -> str:
-    held = request.session.get("follow") or {}
-    return str(held.get(number.upper(), ""))
-
-
 @require_http_methods(["GET"])
 def show(request: HttpRequest, number: str) -> HttpResponse:
     """Show how the matter stands, its answers, and what the person may do now."""
-    with following(number, _code(request, number)) as record:
+    with following(number, code_of(request, number)) as record:
         if record is None:
             return redirect("/follow")
         done = record.service.procedure.by_code.get(request.GET.get("done", ""))
@@ -66,7 +62,7 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def do(request: HttpRequest, number: str, code: str) -> HttpResponse:
     """Show the form of a resident's action, or do it: rate, ask to reopen."""
-    follow = _code(request, number)
+    follow = code_of(request, number)
     with following(number, follow) as record:
         if record is None:
             return redirect("/follow")
@@ -151,7 +147,7 @@ def _page(
 @require_http_methods(["GET"])
 def file(request: HttpRequest, number: str, key: UUID) -> HttpResponse:
     """Send an attachment of the matter; those that belong to inner remarks are not there."""
-    with following(number, _code(request, number)) as record:
+    with following(number, code_of(request, number)) as record:
         if record is None:
             return redirect("/follow")
         public = {found.pk for line in timeline(record, None) for found in line.files}

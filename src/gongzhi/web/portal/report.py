@@ -20,6 +20,7 @@ from gongzhi.kernel.service import Service, services
 from gongzhi.kernel.vault import NoRoom, Rejected, limits
 from gongzhi.web.asked import ask, grouped, raw, uploads
 from gongzhi.web.guard import address, form_key
+from gongzhi.web.portal.codes import remember
 from gongzhi.web.portal.qr import qr
 from gongzhi.web.portal.solved import solved
 
@@ -94,6 +95,7 @@ def report(request: HttpRequest) -> HttpResponse:
                 "number": done.number,
                 "code": done.follow,
                 "until": (timezone.now() + _SHOWN_FOR).timestamp(),
+                "service": service.code,
             }
             return redirect("/report/done")
     return _form(request, service, typed, key, errors, alert=alert, files_error=files_error, status=status)
@@ -130,12 +132,13 @@ def done(request: HttpRequest) -> HttpResponse:
     if told.get("until", 0) < timezone.now().timestamp():
         request.session.pop("told", None)
         return redirect("/follow")
-    held = request.session.get("follow") or {}
-    request.session["follow"] = {**held, told["number"]: told["code"]}
+    remember(request, told["number"], told["code"])
+    service = services()[told["service"]]
+    first = service.procedure.owed(service.creating.target.code)
     link = request.build_absolute_uri(f"/follow#{told['number']}.{told['code']}")
     response = render(
         request, "web/portal/done.html",
-        {"number": told["number"], "code": told["code"], "qr": qr(link), "minutes": int(_SHOWN_FOR.total_seconds() // 60)},
+        {"number": told["number"], "code": told["code"], "qr": qr(link), "next": first if first and first.within else None, "minutes": int(_SHOWN_FOR.total_seconds() // 60)},
     )  # fmt: skip
     response["Cache-Control"] = "no-store"
     return response
