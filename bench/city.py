@@ -76,8 +76,6 @@ def _install() -> None:
         )
         with connections["owner"].cursor() as cursor:
             cursor.execute("UPDATE account SET password = %s WHERE id = %s", [hash_password(PASSWORD), account.pk])
-    with connections["owner"].cursor() as cursor:
-        cursor.execute("ANALYZE")
 
 
 def _hang_up() -> None:

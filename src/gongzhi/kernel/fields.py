@@ -5,7 +5,7 @@ digest of it, and the words stand encrypted beside. ``search`` feeds the search 
 filters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django import forms
@@ -79,6 +79,18 @@ class Whole(Fact, models.IntegerField):
         return super().formfield(**{"min_value": self.least, "max_value": self.most, **options})
 
 
+class CodeChoice(forms.ChoiceField):
+    """A select whose values are looked up: Django's own builds the whole list for each check."""
+
+    def __init__(self, *, codes: Callable[[], Mapping[str, str]], **options: Any) -> None:
+        self.codes = codes
+        super().__init__(**options)
+
+    def valid_value(self, value: Any) -> bool:
+        """Return whether the list has the code."""
+        return str(value) in self.codes()
+
+
 class Code(Fact, models.CharField):
     """A code of a list: fixed (``codes``) or the city's own (``source``, the name of a list in the city pack)."""
 
@@ -99,7 +111,8 @@ class Code(Fact, models.CharField):
         """Return a select of the list; it is read when the form is made, so a new list shows at once."""
         required = options.pop("required", not self.blank)
         first = [] if required and self.codes else [("", "请选择")]
-        return forms.ChoiceField(
+        return CodeChoice(
+            codes=self.titles,
             choices=lambda: [*first, *self.titles().items()],
             label=self.verbose_name,
             help_text=self.help_text,

@@ -1,6 +1,7 @@
 """The database's side of ``act()``: one PL/pgSQL function for each service and action, made from the declaration.
 
-Each is SECURITY DEFINER, owned by a role that cannot log in, with a fixed search path. The right, the stage, the version
+Each is SECURITY DEFINER, owned by a role that cannot log in, with a fixed search path and without sequential scans: a plan
+made while a table was small would stay with the session while it grows. The right, the stage, the version
 and the guards stand in the UPDATE's WHERE. It answers ``done``, ``repeated``, ``conflict`` with who and what, or
 ``absent``, in one round trip. Its name carries a hash of its text, so that processes of the release before keep theirs.
 """
@@ -310,7 +311,7 @@ def function(service: Service, action: Action) -> Function:
     )
     rest = (
         f"(\n    {declared},\n    {_ANSWER})\nLANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
-        f"AS $act$\n{body} $act$;"
+        f"SET enable_seqscan = off AS $act$\n{body} $act$;"
     )
     name = f"kernel.{service.code}_{action.code}_{sha256(rest.encode()).hexdigest()[:8]}"
     return Function(name, parameters, f"CREATE OR REPLACE FUNCTION {name}{rest}\n")

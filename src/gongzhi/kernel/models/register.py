@@ -92,7 +92,7 @@ class WordsField(models.Field):  # type: ignore[type-arg]
 class RegisterWords(models.Model):
     """The words by which a record is found; read through ``kernel.find`` alone."""
 
-    record = models.OneToOneField(Register, models.PROTECT, primary_key=True, related_name="+")
+    record = models.OneToOneField(Register, models.PROTECT, primary_key=True, related_name="+", db_constraint=False)
     words = WordsField()
 
     class Meta:
