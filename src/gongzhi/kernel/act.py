@@ -95,7 +95,7 @@ def _call(made: Function, draft: Draft) -> tuple[Any, ...]:
     arguments = [draft.arguments[name] for name, _ in made.parameters]
     for last in (False, True):
         try:
-            return execute(made.call, arguments)
+            return execute(made.call, arguments, again=draft.key is not None)
         except psycopg.errors.UniqueViolation as error:
             if last or error.diag.constraint_name != "entry_post_idem":
                 raise
@@ -110,12 +110,14 @@ def _call(made: Function, draft: Draft) -> tuple[Any, ...]:
     raise Unreachable
 
 
-def execute(sql: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
+def execute(sql: str, arguments: Sequence[Any], *, again: bool = False) -> tuple[Any, ...]:
     """Run one statement that answers one row, on the thread's own connection, in autocommit.
 
-    Django's cursor costs a third of the rate of the whole act (``docs/performance.md``), so psycopg's own is used.
+    Django's cursor costs a third of the rate of the whole act (``docs/performance.md``), so psycopg's own is used. A caller
+    who tries ``again`` on a lost connection needs no sign of life before.
     """
-    connection.close_if_health_check_failed()
+    if not again:
+        connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw: psycopg.Connection[tuple[Any, ...]] = connection.connection
     answer: Any = raw.execute(sql, arguments, prepare=True).fetchone()

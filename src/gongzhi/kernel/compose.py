@@ -279,7 +279,7 @@ def _facts(draft: Draft) -> None:
         arguments[f"f_{name}"] = _column(fact, value)
         if fact.search and value:
             searchable.append(value)
-    arguments["words"] = index_words(searchable)
+    arguments["words"] = " ".join(index_words(searchable))
     arguments["files"] = None
     if draft.stored:
         rows = [

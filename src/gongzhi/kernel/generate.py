@@ -75,7 +75,7 @@ def _parameters(service: Service, action: Action) -> list[tuple[str, str]]:
         case Effect.TASK_DONE:
             made.append(("task", "uuid"))
     if action.creates or any(fact.search for fact in form.columns.values()):
-        made.append(("words", "text[]"))
+        made.append(("words", "text"))
     return made + [(f"f_{name}", column_type(service, name)) for name in form.columns]
 
 
@@ -162,7 +162,7 @@ BEGIN
     VALUES (p_record, '{service.code}', o_number, p_title, '{action.target.code}', p_agency, p_place, v_path, p_lon, p_lat,
             p_channel, p_post, p_at, p_at, p_due, p_amber, p_source, 0, 1, 1, v_head, p_follow);
     INSERT INTO public.record_key (record_id, wrapped) VALUES (p_record, p_key);
-    INSERT INTO public.register_words (record_id, words) VALUES (p_record, array_to_tsvector(p_words));
+    INSERT INTO public.register_words (record_id, words) VALUES (p_record, array_to_tsvector(string_to_array(p_words, ' ')));
     INSERT INTO public.{table} ({", ".join(names)})
     VALUES ({", ".join(values)});
 {_entry("''", f"'{action.target.code}'", "1", "1", action, "v_body")}{_PARTIES}{_FILES if action.files else ""}\
@@ -257,7 +257,7 @@ def _change_body(service: Service, action: Action) -> str:
     if action.files:
         after += _FILES
     if any(fact.search for fact in form.columns.values()):
-        after += "    UPDATE public.register_words SET words = words || array_to_tsvector(p_words) WHERE record_id = p_record;\n"
+        after += "    UPDATE public.register_words SET words = words || array_to_tsvector(string_to_array(p_words, ' ')) WHERE record_id = p_record;\n"
     match action.effect:
         case Effect.LINK:
             after += (

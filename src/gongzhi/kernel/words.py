@@ -4,34 +4,28 @@ The index holds every dictionary word that a text contains, also inside others, 
 cut into 路 · 灯不亮, and whoever looks for 路灯 must find it all the same.
 """
 
-import re
 from collections.abc import Iterable
 
 import rjieba
 
-_WORD = re.compile(r"\w")
 _LONGEST = 40
 
 
 def index_words(texts: Iterable[str]) -> list[str]:
     """Return the distinct words under which a record is found."""
-    return _distinct(word for text in texts for word in rjieba.cut_all(text))
+    return _distinct(word for text in texts for word in rjieba.cut_all(text.casefold()))
 
 
 def query_words(text: str) -> list[str]:
     """Return the distinct words that a record must have to be found; all of them."""
-    return _distinct(word for token in rjieba.cut(text) for word in rjieba.cut_all(token))
+    return _distinct(word for token in rjieba.cut(text.casefold()) for word in rjieba.cut_all(token))
 
 
 def telling_words(text: str) -> list[str]:
     """Return the distinct words of two characters and more: what two texts on the same matter share."""
-    return _distinct(word for word in rjieba.cut(text) if len(word.strip()) > 1)
+    return _distinct(word for word in rjieba.cut(text.casefold()) if len(word) > 1)
 
 
 def _distinct(words: Iterable[str]) -> list[str]:
-    found: dict[str, None] = {}
-    for word in words:
-        plain = word.replace("\\", "").strip().casefold()[:_LONGEST]  # tsquery reads a backslash as its own
-        if plain and _WORD.search(plain):
-            found[plain] = None
-    return list(found)
+    """Return what consists of letters and digits, which also keeps out what tsquery would read as its own."""
+    return [word[:_LONGEST] for word in dict.fromkeys(words) if word.isalnum()]
