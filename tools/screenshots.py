@@ -27,7 +27,7 @@ def main() -> int:
     from tests.web.serving import CHROMIUM
 
     if CHROMIUM is None:
-        sys.stderr.write("没有找到 chromium。请先安装,例如 sudo apt install chromium。\n")
+        sys.stderr.write("没有找到 chromium。请先安装，例如 sudo apt install chromium。\n")
         return 2
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gongzhi-pictures-", ignore_cleanup_errors=True) as home:

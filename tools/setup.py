@@ -98,7 +98,7 @@ def get_uv():
         import venv  # noqa: F401
     except ImportError:
         raise Failed(
-            "这个 Python 没有 venv。请先安装:sudo apt install python3-venv,然后重新运行 make。"
+            "这个 Python 没有 venv。请先安装：sudo apt install python3-venv，然后重新运行 make。"
             " (This Python lacks venv: sudo apt install python3-venv)"
         ) from None
     say("准备工具 (uv)")
@@ -106,12 +106,12 @@ def get_uv():
     shutil.rmtree(folder, ignore_errors=True)
     run(
         [sys.executable, "-m", "venv", folder],
-        "建立虚拟环境失败。若在 Debian 上,请运行 sudo apt install python3-venv 后重试。",
+        "建立虚拟环境失败。若在 Debian 上，请运行 sudo apt install python3-venv 后重试。",
     )
     run(
         [os.path.join(folder, BIN, "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check",
          "--require-hashes", "--only-binary", ":all:", "-r", "requirements-tools.lock"],
-        "下载 uv 失败。请检查网络;使用镜像时设置 PIP_INDEX_URL(见 docs/operations.md)。",
+        "下载 uv 失败。请检查网络；使用镜像时设置 PIP_INDEX_URL(见 docs/operations.md)。",
     )  # fmt: skip
 
 
@@ -130,11 +130,11 @@ def get_packages(kind):
         if not works(python):
             run(
                 [UV, "venv", "-q", "--clear", ".venv"],
-                "没有找到也没能下载 Python 3.13。请检查网络,或先安装 Python 3.13。",
+                "没有找到也没能下载 Python 3.13。请检查网络，或先安装 Python 3.13。",
             )
         run(
             [UV, "pip", "install", "-q", "--require-hashes", "-r", lock],
-            "下载软件包失败。请检查网络;使用镜像时设置 UV_DEFAULT_INDEX(见 docs/operations.md)。",
+            "下载软件包失败。请检查网络；使用镜像时设置 UV_DEFAULT_INDEX(见 docs/operations.md)。",
         )
         run([UV, "pip", "install", "-q", "--no-deps", "-e", "."], "安装本项目失败。")
 
@@ -170,11 +170,11 @@ def get_assets():
         if not works(NODE):
             run(
                 [UV, "venv", "-q", "--clear", folder],
-                "没有找到也没能下载 Python 3.13。请检查网络,或先安装 Python 3.13。",
+                "没有找到也没能下载 Python 3.13。请检查网络，或先安装 Python 3.13。",
             )
         run(
             [UV, "pip", "install", "-q", "--python", NODE, "--require-hashes", "-r", "requirements-node.lock"],
-            "下载 Node.js 失败。请检查网络;使用镜像时设置 UV_DEFAULT_INDEX(见 docs/operations.md)。",
+            "下载 Node.js 失败。请检查网络；使用镜像时设置 UV_DEFAULT_INDEX(见 docs/operations.md)。",
         )
         place = os.path.join(TOOLS, "assets")
         shutil.rmtree(place, ignore_errors=True)
@@ -191,7 +191,7 @@ def get_assets():
                 "--no-fund",
                 "--omit=optional",
             ],
-            "下载页面资源失败。请检查网络;使用镜像时设置 npm_config_registry(见 docs/operations.md)。",
+            "下载页面资源失败。请检查网络；使用镜像时设置 npm_config_registry(见 docs/operations.md)。",
             cwd=place,
         )
         run([NODE, os.path.join(ROOT, "tools", "assets.py"), place, vendor], "整理页面资源失败。")

@@ -173,8 +173,8 @@ def _bad_zip(path: Path) -> Path:
     [
         (lambda p: comma([], p / "a.csv"), "空的"),
         (lambda p: comma([HEAD], p / "a.csv"), "只有列名"),
-        (lambda p: comma([[*HEAD, "工单编号"], [*row("1"), "2"]], p / "a.csv"), "重复的列名:工单编号"),
-        (lambda p: comma([HEAD[1:], row("1")[1:]], p / "a.csv"), "缺少列:工单编号"),
+        (lambda p: comma([[*HEAD, "工单编号"], [*row("1"), "2"]], p / "a.csv"), "重复的列名：工单编号"),
+        (lambda p: comma([HEAD[1:], row("1")[1:]], p / "a.csv"), "缺少列：工单编号"),
         (lambda p: book([], p / "a.xlsx"), "空的"),
         (lambda p: book([HEAD], p / "a.xlsx"), "只有列名"),
         (lambda p: _bad_zip(p / "a.xlsx"), "不是 Excel"),

@@ -255,5 +255,3 @@ def test_a_key_file_that_is_gone_stops_the_act_and_writes_nothing(crew: People, 
         shutil.rmtree(other.parent)
     assert count(crew) == before
     assert act(crew.handler, "request", "accept", record=made.record, version=made.version).stage == "working"
-
-

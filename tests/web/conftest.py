@@ -72,7 +72,7 @@ def filed(city: str) -> Callable[..., Any]:
     from gongzhi.kernel.act import act
 
     def make(**form: Any) -> Any:
-        given = {"detail": "健康西路的路灯三天不亮了,晚上学生放学经过很不安全。", **form}
+        given = {"detail": "健康西路的路灯三天不亮了，晚上学生放学经过很不安全。", **form}
         return act(portal_actor(), "request", "file", form=given)
 
     return make

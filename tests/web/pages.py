@@ -74,7 +74,7 @@ def matters() -> dict[str, Any]:
     place = Place.objects.filter(level="township", path__startswith=Place.objects.get(code="320812").path)[0]
     numbers: dict[str, Any] = {"place": place.pk}
     told = {
-        "detail": "健康西路与淮海北路路口的路灯已经三天不亮了,晚上学生放学经过很不安全,希望尽快派人检修。",
+        "detail": "健康西路与淮海北路路口的路灯已经三天不亮了，晚上学生放学经过很不安全，希望尽快派人检修。",
         "nature": "help", "place": place.pk, "address": "健康西路与淮海北路路口", "point": "119.0213,33.5982",
         "asker_name": "王明", "asker_phone": "13900000000",
     }  # fmt: skip
@@ -89,10 +89,10 @@ def matters() -> dict[str, Any]:
             done = act(operator, "request", "assign", record=done.record, version=done.version, form=form)
         if steps > 1:
             done = act(handler, "request", "accept", record=done.record, version=done.version)
-            act(handler, "request", "note", record=done.record, form={"note": "已联系路灯管理所,明天上午到场。"})
+            act(handler, "request", "note", record=done.record, form={"note": "已联系路灯管理所，明天上午到场。"})
         if steps > 2:
-            answer = {"answer": "您好,路灯管理所已于今天上午更换损坏的灯头和电缆,现已恢复照明。感谢您的反映。"}
-            files = [Upload("检修记录 🔧.txt", "更换灯头 2 只,电缆 35 米。".encode())]
+            answer = {"answer": "您好，路灯管理所已于今天上午更换损坏的灯头和电缆，现已恢复照明。感谢您的反映。"}
+            files = [Upload("检修记录 🔧.txt", "更换灯头 2 只，电缆 35 米。".encode())]
             done = act(handler, "request", "answer", record=done.record, version=done.version, form=answer, files=files)
         if name == "closed":
             act(

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
     pytest.mark.skipif(not AXE.exists(), reason="page assets are not set up (make setup)"),
 ]
-LONG = "小区东门外的路灯从上周三开始就不亮了,晚上下班回家很黑,老人孩子都不方便,请尽快检修。"
+LONG = "小区东门外的路灯从上周三开始就不亮了，晚上下班回家很黑，老人孩子都不方便，请尽快检修。"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_a_matter_goes_from_a_residents_word_to_the_rating(
     agency.reload()
     assert "李家明" not in agency.content()
     agency.click("a:has-text('答复')[data-action]")
-    agency.fill("[name=answer]", "路灯已修复,感谢反映。")
+    agency.fill("[name=answer]", "路灯已修复，感谢反映。")
     agency.set_input_files("[name=files]", photo)
     agency.click("#doing button:has-text('答复')")
     agency.wait_for_selector(".say.good")

@@ -28,7 +28,7 @@ def test_a_place_is_renamed_with_its_old_name_kept_and_the_change_told(at_desk: 
     assert sent.status_code == 302
     page = text(client.get(sent["Location"]))
     assert "“更名”已完成" in page
-    assert "曾用名:金湖县" in page
+    assert "曾用名：金湖县" in page
     assert "张伟" in page
 
 

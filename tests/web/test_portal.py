@@ -51,7 +51,7 @@ def follower(number: str, code: str) -> Client:
 def test_a_report_needs_no_account_and_gives_a_number_and_a_code_once(city: Any, actor: Any) -> None:
     client = Client()
     key = hidden(text(client.get("/report")), "key")
-    form = {"key": key, "detail": "小区门口的窨井盖坏了,老人差点摔倒。", "nature": "help", "point": "119.03,33.58",
+    form = {"key": key, "detail": "小区门口的窨井盖坏了，老人差点摔倒。", "nature": "help", "point": "119.03,33.58",
             "asker_name": "孙先生", "asker_phone": "13600001111", "files": SimpleUploadedFile("现场.png", PIXEL)}  # fmt: skip
     sent = client.post("/report", form)
     assert sent["Location"] == "/report/done"

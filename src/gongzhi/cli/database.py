@@ -21,7 +21,7 @@ def database() -> Iterator[Server | None]:
     named, owner = os.environ.get("DATABASE_URL"), os.environ.get("DATABASE_OWNER_URL")
     if named or owner:
         if not (named and owner):
-            leave("DATABASE_URL(应用)和 DATABASE_OWNER_URL(属主)要一起设置,或都不设置而使用内嵌数据库。")
+            leave("DATABASE_URL(应用)和 DATABASE_OWNER_URL(属主)要一起设置，或都不设置而使用内嵌数据库。")
         yield None
         return
     server = Server(home())

@@ -54,7 +54,7 @@ def findings() -> list[dict[str, str]]:
             found.append({"id": "gongzhi.E101", "text": "数据库不是这个版本的。", "hint": "请运行 gongzhi upgrade。"})
     except Error as error:
         found.append(
-            {"id": "gongzhi.E102", "text": f"数据库不能使用:{str(error).strip()}", "hint": "请先运行 gongzhi init。"}
+            {"id": "gongzhi.E102", "text": f"数据库不能使用：{str(error).strip()}", "hint": "请先运行 gongzhi init。"}
         )
     try:
         keyring()
@@ -160,9 +160,9 @@ def run_show(chosen: argparse.Namespace) -> int:
 
     service = services().get(chosen.service)
     if service is None:
-        leave(f"没有业务“{chosen.service}”。现有:{'、'.join(services())}。")
+        leave(f"没有业务“{chosen.service}”。现有：{'、'.join(services())}。")
     action = service.procedure.by_code.get(chosen.action)
     if action is None:
-        leave(f"业务“{service.title}”没有动作“{chosen.action}”。现有:{'、'.join(service.procedure.by_code)}。")
+        leave(f"业务“{service.title}”没有动作“{chosen.action}”。现有：{'、'.join(service.procedure.by_code)}。")
     say(function(service, action).text.rstrip())
     return GOOD

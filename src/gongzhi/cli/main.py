@@ -13,13 +13,13 @@ Command = Callable[[argparse.Namespace], int]
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        complain(f"命令写法不对:{message}。用 {self.prog} --help 查看用法。")
+        complain(f"命令写法不对：{message}。用 {self.prog} --help 查看用法。")
         raise SystemExit(BAD)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    made = _Parser(prog="gongzhi", description="共治:一座城市处理群众诉求的平台")
+    made = _Parser(prog="gongzhi", description="共治：一座城市处理群众诉求的平台")
     commands = made.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar="命令")
     for module in (running, setting_up, inspecting, taking_in):
         module.add(commands)

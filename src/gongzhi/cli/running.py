@@ -24,7 +24,7 @@ _THREADS = 4  # of a web process: an answer waits for the database more than for
 
 def add(commands: Any) -> None:
     """Declare the commands."""
-    demo = commands.add_parser("demo", help="一座完整的样例城市:数据库、样例、网页、实时消息、后台任务")
+    demo = commands.add_parser("demo", help="一座完整的样例城市：数据库、样例、网页、实时消息、后台任务")
     demo.add_argument("--sample", choices=("none", "small", "city"), default="small")
     demo.add_argument("--port", type=int, default=8000)
     demo.set_defaults(run=run_demo)
@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
     live.add_argument("--host", default="127.0.0.1")
     live.add_argument("--port", type=int, default=8001)
     live.set_defaults(run=run_live)
-    worker = commands.add_parser("worker", help="后台任务:通知、期限、导入")
+    worker = commands.add_parser("worker", help="后台任务：通知、期限、导入")
     worker.set_defaults(run=run_worker)
 
 
@@ -72,7 +72,7 @@ def serve_everything(port: int, *, server: Server | None, sample: str | None) ->
         if not _answers(port):
             return
         say(
-            f"\n共治已经打开:http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录,样例账号:\n\n{tables}\n"
+            f"\n共治已经打开：http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录，样例账号:\n\n{tables}\n"
         )
         say("按 Ctrl-C 结束。")
         if sample not in (None, "none"):
@@ -96,7 +96,7 @@ def _keeper(server: Server | None) -> Callable[[], None]:
             return
         again = time.monotonic() + _SERVER_EVERY
         if not server.ready():
-            complain("数据库已停止,正在重新启动。")
+            complain("数据库已停止，正在重新启动。")
             try:
                 server.start()
             except PostgresError as error:
@@ -111,7 +111,7 @@ def _check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            leave(f"端口 {port} 已被占用。请结束占用它的程序,或换一个端口,例如 make demo PORT={port + 100}。")
+            leave(f"端口 {port} 已被占用。请结束占用它的程序，或换一个端口，例如 make demo PORT={port + 100}。")
         except OverflowError:
             leave("端口应在 1 到 65534 之间。")
 

@@ -12,14 +12,14 @@ from gongzhi.cli.speak import GOOD, bar, leave, say, table
 
 def add(commands: Any) -> None:
     """Declare the commands."""
-    init = commands.add_parser("init", help="建立一座城市的数据库;再次运行不改变任何内容")
-    init.add_argument("--city", default="huaian", help="城市资料包的名称,或资料包文件夹的绝对路径")
+    init = commands.add_parser("init", help="建立一座城市的数据库；再次运行不改变任何内容")
+    init.add_argument("--city", default="huaian", help="城市资料包的名称，或资料包文件夹的绝对路径")
     init.add_argument("--sample", choices=("none", "small", "city"), default="none", help="同时生成样例诉求和样例账号")
     init.set_defaults(run=run_init)
-    upgrade = commands.add_parser("upgrade", help="把数据库升级到这个版本,并作检查")
+    upgrade = commands.add_parser("upgrade", help="把数据库升级到这个版本，并作检查")
     upgrade.set_defaults(run=run_upgrade)
     account = commands.add_parser("account", help="账号").add_subparsers(dest="what", required=True, metavar="操作")
-    password = account.add_parser("password", help="为账号设置新密码;没有这个账号时建立一个管理员")
+    password = account.add_parser("password", help="为账号设置新密码；没有这个账号时建立一个管理员")
     password.add_argument("login")
     password.set_defaults(run=run_password)
 
@@ -31,9 +31,9 @@ def run_init(chosen: argparse.Namespace) -> int:
         django()
         added = install_city(accounts=chosen.sample != "none")
         say(
-            "已建立:" + ",".join(f"{text} {added[name]:,}" for name, text in _ADDED.items())
+            "已建立：" + ",".join(f"{text} {added[name]:,}" for name, text in _ADDED.items())
             if any(added.values())
-            else "已经是最新,没有改变。"
+            else "已经是最新，没有改变。"
         )
         if chosen.sample != "none":
             load_sample(chosen.sample)
@@ -50,7 +50,7 @@ def load_sample(size: str) -> None:
 
     made = sample.load(size, progress=bar("生成样例诉求"))  # type: ignore[arg-type]
     fresh = sum(count for stage, count in made.items() if stage not in ("unchanged", "refused"))
-    say(f"样例诉求:新增 {fresh:,} 件。")
+    say(f"样例诉求：新增 {fresh:,} 件。")
 
 
 def sample_accounts() -> str:
@@ -99,7 +99,7 @@ def run_password(chosen: argparse.Namespace) -> int:
         from gongzhi.kernel.models import Account, Agency, Place, Post  # noqa: PLC0415
         from gongzhi.kernel.signin import hash_password  # noqa: PLC0415
 
-        typed = getpass.getpass("新密码:") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+        typed = getpass.getpass("新密码：") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
         try:
             kept = hash_password(typed)
         except ValueError as error:

@@ -68,7 +68,7 @@ class Supervisor:
         child.process = None
         if now - child.started > _STEADY:
             child.pause = 0.5
-        complain(f"{child.name} 已停止(代码 {code}),{child.pause:.1f} 秒后重新启动。")
+        complain(f"{child.name} 已停止（代码 {code}），{child.pause:.1f} 秒后重新启动。")
         child.again, child.pause = now + child.pause, min(child.pause * 2, _LONGEST_PAUSE)
 
     def _end(self) -> None:

@@ -12,10 +12,10 @@ from gongzhi.cli.speak import GOOD, bar, leave, say, table, tell
 
 def add(commands: Any) -> None:
     """Declare the commands."""
-    real = commands.add_parser("real", help="载入真实诉求(GONGZHI_DATA 指定的文件夹)并打开平台")
+    real = commands.add_parser("real", help="载入真实诉求（GONGZHI_DATA 指定的文件夹）并打开平台")
     real.add_argument("--port", type=int, default=8000)
     real.add_argument("--limit", type=int, help="只载入前若干条")
-    real.add_argument("--no-serve", action="store_true", help="载入后结束,不打开平台")
+    real.add_argument("--no-serve", action="store_true", help="载入后结束，不打开平台")
     real.add_argument("--json", action="store_true")
     real.set_defaults(run=run_real)
     intake = commands.add_parser("intake", help="受理").add_subparsers(dest="what", required=True, metavar="操作")
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     load.add_argument("file", type=Path)
     load.add_argument("--service", required=True)
     load.add_argument("--map", required=True, help="映射文件(TOML),或内置映射的名称")
-    load.add_argument("--post", help="以哪个账号的岗位导入(登录名),默认为受理员的第一个岗位")
+    load.add_argument("--post", help="以哪个账号的岗位导入（登录名）,默认为受理员的第一个岗位")
     load.add_argument("--json", action="store_true")
     load.set_defaults(run=run_import)
 
@@ -32,7 +32,7 @@ def run_real(chosen: argparse.Namespace) -> int:
     """Carry the real messages through the platform, and show what came of it."""
     folder = os.environ.get("GONGZHI_DATA")
     if not folder:
-        leave("请设置 GONGZHI_DATA 为存放真实数据的文件夹,例如 GONGZHI_DATA=../shared/data make real。")
+        leave("请设置 GONGZHI_DATA 为存放真实数据的文件夹，例如 GONGZHI_DATA=../shared/data make real。")
     with database() as server:
         django()
         from gongzhi.intake import real  # noqa: PLC0415
@@ -45,10 +45,10 @@ def run_real(chosen: argparse.Namespace) -> int:
             leave(str(error))
         hang_up()
         rows = [
-            ("读取", f"{report.read:,}"), ("新载入", f"{report.loaded:,}"), ("已有,未改变", f"{report.unchanged:,}"),
+            ("读取", f"{report.read:,}"), ("新载入", f"{report.loaded:,}"), ("已有，未改变", f"{report.unchanged:,}"),
             ("未能载入", f"{len(report.refused):,}"), ("已答复", f"{report.answered:,}"),
             ("答复时已超期", f"{report.late:,}"), ("已评价", f"{report.rated:,}"), ("要求重办", f"{report.reopened:,}"),
-            ("派单把握不大", f"{report.unsure:,}"), ("用时(秒)", f"{report.seconds}"),
+            ("派单把握不大", f"{report.unsure:,}"), ("用时（秒）", f"{report.seconds}"),
         ]  # fmt: skip
         say(table(("真实诉求", "件数"), rows))
         for line in report.refused[:10]:
@@ -74,10 +74,10 @@ def run_import(chosen: argparse.Namespace) -> int:
         finally:
             hang_up()
     say(
-        f"读取 {result.read:,} 行,导入 {result.loaded:,},未改变 {result.unchanged:,},隔离 {result.quarantined:,},用时 {result.seconds} 秒。"
+        f"读取 {result.read:,} 行，导入 {result.loaded:,}，未改变 {result.unchanged:,}，隔离 {result.quarantined:,}，用时 {result.seconds} 秒。"
     )
     if result.quarantine:
-        say(f"未能导入的行和原因在:{result.quarantine}")
+        say(f"未能导入的行和原因在：{result.quarantine}")
     if chosen.json:
         tell(
             {"read": result.read, "loaded": result.loaded, "quarantined": result.quarantined,

@@ -8,6 +8,7 @@ import time
 from django.db import connection
 from django.db.utils import Error
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import ConnectorException
 
 from gongzhi.cli.database import hang_up
 from gongzhi.intake import jobs
@@ -29,6 +30,10 @@ def work() -> None:
     watcher.start()
     try:
         asyncio.run(_jobs())
+    except ConnectorException as error:
+        log.warning(
+            "jobs: %s", error.__cause__ or error
+        )  # the database went away; the supervisor starts the worker again
     finally:
         ending.set()
         watcher.join(10)

@@ -42,7 +42,7 @@ def crew() -> Crew:
         elif post.role not in first:
             first[post.role] = actor_of(post.pk)
     if "operator" not in first or "manager" not in first or not handlers:
-        raise NoCrew("还没有受理员、督办员或承办人的账号。请用 gongzhi demo 建立样例账号,或先在“岗位”页面添加。")
+        raise NoCrew("还没有受理员、督办员或承办人的账号。请用 gongzhi demo 建立样例账号，或先在“岗位”页面添加。")
     return Crew(
         loader,
         portal_actor(),

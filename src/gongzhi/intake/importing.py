@@ -98,23 +98,23 @@ def actor_for(login: str | None) -> Actor:
         else:
             found = posts.filter(role="operator").first()
     if found is None:
-        raise ImportFault(f"没有账号“{login}”的岗位。" if login else "还没有受理员岗位,请先在“岗位”页面添加。")
+        raise ImportFault(f"没有账号“{login}”的岗位。" if login else "还没有受理员岗位，请先在“岗位”页面添加。")
     return actor_of(found.pk)
 
 
 def _service(code: str, table: Table, actor: Actor) -> Service:
     service = services().get(code)
     if service is None:
-        raise ImportFault(f"没有业务“{code}”。现有:{'、'.join(services())}。")
+        raise ImportFault(f"没有业务“{code}”。现有：{'、'.join(services())}。")
     if table.service != code:
-        raise ImportFault(f"映射“{table.title}”是给业务“{table.service}”的,不能用于“{code}”。")
+        raise ImportFault(f"映射“{table.title}”是给业务“{table.service}”的，不能用于“{code}”。")
     if all(role.code != actor.role for role in service.creating.by):
         raise ImportFault(f"岗位“{actor.role_title}”不能登记{service.title}。")
     fields = service.form(service.creating).fields
     named = [column.field for column in table.columns.values() if column.field] + list(table.constants)
     unknown = [name for name in named if name not in fields]
     if unknown:
-        raise ImportFault(f"映射里的表单项 {'、'.join(unknown)} 不存在。可用的有:{'、'.join(fields)}。")
+        raise ImportFault(f"映射里的表单项 {'、'.join(unknown)} 不存在。可用的有：{'、'.join(fields)}。")
     return service
 
 
@@ -122,7 +122,7 @@ def _check_headers(sheet: Sheet, table: Table, path: Path) -> None:
     missing = [header for header in table.required if header not in sheet.headers]
     if missing:
         raise ImportFault(
-            f"文件“{path.name}”缺少列:{'、'.join(missing)}。第一行应是列名,现有:{'、'.join(filter(None, sheet.headers[:20]))}。"
+            f"文件“{path.name}”缺少列：{'、'.join(missing)}。第一行应是列名，现有：{'、'.join(filter(None, sheet.headers[:20]))}。"
         )
 
 

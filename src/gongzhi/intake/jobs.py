@@ -28,7 +28,7 @@ MOST_BYTES = 50 * 2**20
 def start(actor: Actor, name: str, content: bytes, service: str, table: str) -> ImportJob:
     """Keep the file and queue its import; ``table`` names a built-in mapping. Raises ImportFault and MappingError."""
     if len(content) > MOST_BYTES:
-        raise ImportFault(f"文件超过 {MOST_BYTES // 2**20} MB,请拆成几个文件。")
+        raise ImportFault(f"文件超过 {MOST_BYTES // 2**20} MB，请拆成几个文件。")
     if not content:
         raise ImportFault("文件是空的。")
     mapping.load(table)

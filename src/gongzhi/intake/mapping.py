@@ -77,9 +77,9 @@ def load(named: str) -> Table:
             return parse(inside.read_text(encoding="utf-8"), named)
         return parse(Path(named).read_text(encoding="utf-8-sig"), named)
     except OSError as error:
-        raise MappingError(f"读不到映射文件“{named}”。内置的映射有:{'、'.join(builtin())}。") from error
+        raise MappingError(f"读不到映射文件“{named}”。内置的映射有：{'、'.join(builtin())}。") from error
     except UnicodeDecodeError as error:
-        raise MappingError(f"映射文件“{named}”不是 UTF-8 编码,请另存为 UTF-8。") from error
+        raise MappingError(f"映射文件“{named}”不是 UTF-8 编码，请另存为 UTF-8。") from error
 
 
 def parse(text: str, name: str = "") -> Table:
@@ -87,7 +87,7 @@ def parse(text: str, name: str = "") -> Table:
     try:
         declared = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise MappingError(f"映射文件“{name}”的写法不对:{error}") from error
+        raise MappingError(f"映射文件“{name}”的写法不对：{error}") from error
     try:
         columns = {header: _column(header, said) for header, said in declared["columns"].items()}
         made = Table(
@@ -100,10 +100,10 @@ def parse(text: str, name: str = "") -> Table:
             digest=hashlib.sha256(text.encode()).hexdigest()[:16],
         )
     except (KeyError, AttributeError, TypeError) as error:
-        raise MappingError(f"映射文件“{name}”缺少 service 或 columns,或某一列不是表({error})。") from error
+        raise MappingError(f"映射文件“{name}”缺少 service 或 columns，或某一列不是表（{error}）。") from error
     for header in (*made.key, *([made.at] if made.at else [])):
         if header not in columns:
-            raise MappingError(f"映射文件“{name}”的 key 或 at 提到“{header}”,但 columns 里没有这一列。")
+            raise MappingError(f"映射文件“{name}”的 key 或 at 提到“{header}”，但 columns 里没有这一列。")
     fields = [column.field for column in columns.values() if column.field]
     if len(fields) != len(set(fields)):
         raise MappingError(f"映射文件“{name}”里有两列写进同一个表单项。")
@@ -113,10 +113,10 @@ def parse(text: str, name: str = "") -> Table:
 def _column(header: str, said: Mapping[str, Any]) -> Column:
     unknown = set(said) - {"field", "type", "required", "values"}
     if unknown:
-        raise MappingError(f"列“{header}”有不认识的设置:{'、'.join(sorted(unknown))}。")
+        raise MappingError(f"列“{header}”有不认识的设置：{'、'.join(sorted(unknown))}。")
     kind = str(said.get("type", "text"))
     if kind not in TYPES:
-        raise MappingError(f"列“{header}”的 type 只能是:{'、'.join(TYPES)}。")
+        raise MappingError(f"列“{header}”的 type 只能是：{'、'.join(TYPES)}。")
     values = {str(key): str(value) for key, value in said.get("values", {}).items()}
     return Column(header, str(said.get("field", "")), kind, bool(said.get("required", False)), values)
 
@@ -197,7 +197,7 @@ def moment(cell: Any) -> datetime:
             return _serial(float(text))
     except (ValueError, OverflowError) as error:
         raise BadCell(f"“{text[:30]}”不是日历上有的日期或时间") from error
-    raise BadCell(f"“{text[:30]}”不是日期,应写成 2026-11-23 或 2026年11月23日")
+    raise BadCell(f"“{text[:30]}”不是日期，应写成 2026-11-23 或 2026年11月23日")
 
 
 def _clock(text: str | None) -> time:
@@ -221,5 +221,5 @@ def _place(text: str, places: Mapping[str, int]) -> int:
         return places[plain]
     found = find_places(text)
     if not found:
-        raise BadCell(f"没有认出“{text[:30]}”是哪个地点,请写统计代码,或县区和镇街的名称")
+        raise BadCell(f"没有认出“{text[:30]}”是哪个地点，请写统计代码，或县区和镇街的名称")
     return places[found[0].code]

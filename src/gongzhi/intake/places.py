@@ -37,7 +37,9 @@ def find_places(text: str) -> list[FoundPlace]:
             found[row.code] = FoundPlace(row.code, row.name, row.level, name, remark)
     covered = {above for code in found for above in ancestors[code]}
     order = ["grid", "village", "township", "county", "city"]
-    return sorted(found.values(), key=lambda place: (place.code in covered, order.index(place.level), -len(place.matched)))
+    return sorted(
+        found.values(), key=lambda place: (place.code in covered, order.index(place.level), -len(place.matched))
+    )
 
 
 @cache

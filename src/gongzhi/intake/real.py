@@ -85,7 +85,7 @@ def load(folder: Path, *, limit: int | None = None, progress: Progress = lambda 
         except Refused as error:
             report.refused.append(f"留言 {row['留言编号']}:{error}")
         except ValueError:
-            report.refused.append(f"留言 {row['留言编号']}:时间“{row['留言时间']}”或“{row['答复时间']}”无法识别。")
+            report.refused.append(f"留言 {row['留言编号']}：时间“{row['留言时间']}”或“{row['答复时间']}”无法识别。")
         if number % 20 == 0 or number == len(rows):
             progress(number, len(rows))
     report.agencies = dict(owners.most_common())
@@ -104,7 +104,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(file))
     missing = _COLUMNS - rows[0].keys() if rows else _COLUMNS
     if missing:
-        raise NoData(f"{path.name} 里缺少这些列:{'、'.join(sorted(missing))}。")
+        raise NoData(f"{path.name} 里缺少这些列：{'、'.join(sorted(missing))}。")
     return rows
 
 
@@ -129,7 +129,7 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
     poor = "0.0" in (row["完整性指标"], row["可解释性指标"])
     later = replied + timedelta(days=1)
     if poor:
-        reason = {"reason": "答复没有说清楚问题如何解决,请重新办理。"}
+        reason = {"reason": "答复没有说清楚问题如何解决，请重新办理。"}
         carried.step(people.portal, "reopen", later, reason, resident=True)
     else:
         carried.step(people.portal, "rate", later, {"rating": _stars(row)}, resident=True)
@@ -147,8 +147,8 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
 
 def _reasons(found: list[Proposal]) -> str:
     if not found:
-        return "系统没有认出类别,先交信访部门。"
-    return f"系统建议({found[0].confidence_word}):{';'.join(found[0].reasons)}。"[:300]
+        return "系统没有认出类别，先交信访部门。"
+    return f"系统建议（{found[0].confidence_word}）:{';'.join(found[0].reasons)}。"[:300]
 
 
 def _stars(row: dict[str, str]) -> str:

@@ -138,7 +138,9 @@ class WordRouter:
         if below:
             reasons.append(f"内容里有{'、'.join(below[:6])}")
         head = self._titles.get(kind.parent or "", "")
-        reasons.append(f"这些词属于“{head} › {kind.title}”,由{self._agencies[kind.agency]}答复" if head else kind.title)
+        reasons.append(
+            f"这些词属于“{head} › {kind.title}”，由{self._agencies[kind.agency]}答复" if head else kind.title
+        )
         sure = share * (1 - math.exp(-score / 8))
         return Proposal(
             kind.code, kind.title, kind.agency, self._agencies[kind.agency], round(sure, 3), _word(sure), tuple(reasons)

@@ -99,7 +99,7 @@ class _Maker:
         self.codes = {pk: code for code, pk in people.agencies.items()}
         able = [story for story in self.stories.all if self._owner(story) in people.handlers]
         if not able or not self.counties:
-            raise NoCrew("没有一个承办单位有承办人账号,不能生成样例诉求。请先建立样例账号。")
+            raise NoCrew("没有一个承办单位有承办人账号，不能生成样例诉求。请先建立样例账号。")
         self.able = {count: [story for story in able if len(story.refused) >= count] or able for count in range(3)}
         self.numbers: dict[int, str] = {}
 
@@ -269,7 +269,7 @@ class _Maker:
         body = plan.story.detail[plan.variant].format_map(plan.slots)
         found = propose(body, title=_title(body), limit=1)
         if found and found[0].agency_code == held and found[0].category == plan.story.category:
-            return f"采用系统建议({found[0].confidence_word}):{';'.join(found[0].reasons)}。"[:300]
+            return f"采用系统建议（{found[0].confidence_word}）:{';'.join(found[0].reasons)}。"[:300]
         return ""
 
     def _after(self, plan: Plan, action: str) -> list[Upload]:

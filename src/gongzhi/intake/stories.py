@@ -83,7 +83,7 @@ def load_stories(city: str) -> Stories:
     try:
         table = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
     except OSError as error:
-        raise PackError(f"这个城市的资料包里没有 {FILE},不能生成样例诉求。") from error
+        raise PackError(f"这个城市的资料包里没有 {FILE}，不能生成样例诉求。") from error
     except ValueError as error:
         raise PackError(f"{FILE} 不是有效的 TOML(UTF-8):{error}") from error
     agencies = {agency.code for agency in pack.agencies}

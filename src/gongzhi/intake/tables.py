@@ -36,11 +36,11 @@ def read(path: Path) -> Sheet:
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as error:
-        raise TableError(f"读不到文件“{path.name}”:{error.strerror}。") from error
+        raise TableError(f"读不到文件“{path.name}”：{error.strerror}。") from error
     if size == 0:
         raise TableError(f"文件“{path.name}”是空的。")
     if size > _MOST_BYTES:
-        raise TableError(f"文件“{path.name}”超过 100 MB,请拆成几个文件。")
+        raise TableError(f"文件“{path.name}”超过 100 MB，请拆成几个文件。")
     if head.startswith(b"PK"):
         return _checked(_workbook(path), path)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
@@ -56,11 +56,11 @@ def _checked(sheet: Sheet, path: Path) -> Sheet:
     named = [header for header in sheet.headers if header]
     twice = sorted({header for header in named if named.count(header) > 1})
     if twice:
-        raise TableError(f"文件“{path.name}”里有重复的列名:{'、'.join(twice)}。请改成不同的名称。")
+        raise TableError(f"文件“{path.name}”里有重复的列名：{'、'.join(twice)}。请改成不同的名称。")
     if not sheet.rows:
-        raise TableError(f"文件“{path.name}”只有列名,没有数据。")
+        raise TableError(f"文件“{path.name}”只有列名，没有数据。")
     if len(sheet.rows) > MOST_ROWS:
-        raise TableError(f"文件“{path.name}”超过 {MOST_ROWS:,} 行,请拆成几个文件。")
+        raise TableError(f"文件“{path.name}”超过 {MOST_ROWS:,} 行，请拆成几个文件。")
     return sheet
 
 
@@ -71,7 +71,7 @@ def _workbook(path: Path) -> Sheet:
             if "xl/workbook.xml" not in names:
                 raise TableError(f"“{path.name}”不是 Excel 表格。请导出为 .xlsx 或 .csv 后再导入。")
             if sum(info.file_size for info in archive.infolist()) > _MOST_UNPACKED:
-                raise TableError(f"“{path.name}”解开后太大,不能导入。请拆成几个文件。")
+                raise TableError(f"“{path.name}”解开后太大，不能导入。请拆成几个文件。")
         book = CalamineWorkbook.from_path(str(path))
         shown = [
             meta.name for meta in book.sheets_metadata if "Visible" in str(meta.visible) and "Work" in str(meta.typ)
@@ -83,10 +83,10 @@ def _workbook(path: Path) -> Sheet:
         grid = sheet.to_python(skip_empty_area=True)
         merged = sorted(sheet.merged_cell_ranges or [])
     except (CalamineError, zipfile.BadZipFile, OSError, EOFError) as error:
-        raise TableError(f"“{path.name}”打不开,可能已损坏或有密码。请在 Excel 里另存后再导入。") from error
+        raise TableError(f"“{path.name}”打不开，可能已损坏或有密码。请在 Excel 里另存后再导入。") from error
     notes = [f"只读取了第一个可见的工作表“{shown[0]}”" for _ in shown[1:2]]
     if merged:
-        notes.append(f"有 {len(merged)} 处合并单元格,合并区域按第一格的内容读取")
+        notes.append(f"有 {len(merged)} 处合并单元格，合并区域按第一格的内容读取")
         _unmerge(grid, merged, start, sheet.start[1] if sheet.start else 0)
     if not grid:
         raise TableError(f"文件“{path.name}”是空的。")
@@ -121,7 +121,7 @@ def _text(path: Path) -> Sheet:
     try:
         table = list(_numbered(text, delimiter))
     except csv.Error as error:
-        raise TableError(f"“{path.name}”的引号或分隔符不对:{error}。请在 Excel 里另存为 CSV 后再导入。") from error
+        raise TableError(f"“{path.name}”的引号或分隔符不对：{error}。请在 Excel 里另存为 CSV 后再导入。") from error
     if not table:
         raise TableError(f"文件“{path.name}”是空的。")
     return Sheet([_header(cell) for cell in table[0][1]], table[1:], encoding)
@@ -147,7 +147,7 @@ def _decode(content: bytes, path: Path) -> tuple[str, str]:
             furthest = max(furthest, error.start)  # the encoding that got further is the likelier one
     line = content[:furthest].count(b"\n") + 1
     raise TableError(
-        f"“{path.name}”既不是 UTF-8 也不是 GB18030 编码,第 {line} 行起读不出。请在 Excel 里另存为“CSV UTF-8”后再导入。"
+        f"“{path.name}”既不是 UTF-8 也不是 GB18030 编码，第 {line} 行起读不出。请在 Excel 里另存为“CSV UTF-8”后再导入。"
     )
 
 

@@ -102,7 +102,7 @@ def _call(made: Function, draft: Draft) -> tuple[Any, ...]:
         except psycopg.errors.CheckViolation as error:
             raise Invalid(_broken(draft, error.diag.constraint_name or "")) from error
         except psycopg.errors.ForeignKeyViolation as error:
-            raise Invalid({"": ["所选的地点、单位或记录已经不存在,请刷新页面后重新选择。"]}) from error
+            raise Invalid({"": ["所选的地点、单位或记录已经不存在，请刷新页面后重新选择。"]}) from error
         except psycopg.OperationalError as error:
             connection.close()
             if last or not draft.key:
@@ -126,7 +126,7 @@ def execute(sql: str, arguments: Sequence[Any], *, again: bool = False) -> tuple
 
 def _broken(draft: Draft, constraint: str) -> dict[str, list[str]]:
     column = constraint.removeprefix("gz_").rpartition("_")[0]
-    return {column if column in draft.bound.fields else "": ["这一项的内容不符合要求,请检查后重新填写。"]}
+    return {column if column in draft.bound.fields else "": ["这一项的内容不符合要求，请检查后重新填写。"]}
 
 
 def _outcome(declared: Service, action: Action, answer: tuple[Any, ...]) -> Done:

@@ -117,16 +117,16 @@ def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> No
     if not action.creates and draft.record is None:
         raise Absent
     if not action.creates and action.versioned and draft.version is None:
-        errors["version"] = ["页面缺少版本号,请刷新后重试。"]
+        errors["version"] = ["页面缺少版本号，请刷新后重试。"]
     if draft.version is not None and not 0 < draft.version < 2**31:
-        errors["version"] = ["页面的版本号不对,请刷新后重试。"]
+        errors["version"] = ["页面的版本号不对，请刷新后重试。"]
     if draft.key is not None and not 1 <= len(draft.key) <= 80:
         errors["key"] = ["提交编号应为 1 到 80 个字符。"]
     known = atlas()
     if draft.values.get("place") is not None and draft.values["place"] not in known.places:
-        errors["place"] = ["没有这个地点,请重新选择。"]
+        errors["place"] = ["没有这个地点，请重新选择。"]
     if draft.values.get("agency") is not None and draft.values["agency"] not in known.agencies:
-        errors["agency"] = ["没有这个单位,或它已经撤销,请重新选择。"]
+        errors["agency"] = ["没有这个单位，或它已经撤销，请重新选择。"]
     if errors:
         raise Invalid(errors)
 
@@ -208,7 +208,7 @@ def _agency(draft: Draft) -> int | None:
             if agency is None and kind is Gives.CENTRE:
                 agency = atlas().nearest(Gives.DISPATCH.value, path)
             if agency is None:
-                raise Invalid({"": ["本市资料里没有可以接收的受理单位,请联系管理员。"]})
+                raise Invalid({"": ["本市资料里没有可以接收的受理单位，请联系管理员。"]})
             return agency
         case _:
             return draft.actor.agency if draft.action.effect is Effect.TASK or draft.action.creates else None
@@ -257,7 +257,7 @@ def _effect(draft: Draft) -> None:
                     .first()
                 )
             if other is None:
-                raise Invalid({"other": ["没有这个编号的另一条记录,或您看不到它。请检查编号。"]})
+                raise Invalid({"other": ["没有这个编号的另一条记录，或您看不到它。请检查编号。"]})
             arguments["other"] = other
         case Effect.TASK:
             arguments.update(

@@ -59,7 +59,7 @@ def merge_places(actor: Actor, place: int, into: int, on: date) -> None:
     if here.pk == other.pk or here.level != other.level:
         raise Invalid({"into": ["只能并入同一级的另一个地点。"]})
     if Place.objects.filter(parent=here, ended_on=None).exists():
-        raise Invalid({"place": ["它下面还有地点,请先把它们移到别处。"]})
+        raise Invalid({"place": ["它下面还有地点，请先把它们移到别处。"]})
     _change(
         actor, "end_place", "bigint, bigint, date", [place, into, on],
         {"place": place, "into": into, "on": on.isoformat()},
@@ -176,7 +176,7 @@ def add_post(
         raise Invalid({"role": ["请选择岗位类别。"]})
     _place("place", place)
     if agency not in atlas().agencies:
-        raise Invalid({"agency": ["没有这个单位,或它已经撤销。"]})
+        raise Invalid({"agency": ["没有这个单位，或它已经撤销。"]})
     since = since or timezone.localdate()
     return int(
         _change(
@@ -251,9 +251,9 @@ def _change(actor: Actor, function: str, types: str, arguments: list[Any], said:
             [actor.post, entry, now, body, *arguments],
         )[0]
     except psycopg.errors.UniqueViolation as error:
-        raise Invalid({"code": ["这个代码或登录名已经有了,请换一个。"]}) from error
+        raise Invalid({"code": ["这个代码或登录名已经有了，请换一个。"]}) from error
     except psycopg.errors.ForeignKeyViolation as error:
-        raise Invalid({"": ["所选的账号、单位或地点已经不存在,请刷新页面。"]}) from error
+        raise Invalid({"": ["所选的账号、单位或地点已经不存在，请刷新页面。"]}) from error
     forget()
     if not answer:
         raise Absent
@@ -263,7 +263,7 @@ def _change(actor: Actor, function: str, types: str, arguments: list[Any], said:
 def _place(name: str, pk: int) -> Place:
     place = Place.objects.select_related("parent").filter(pk=pk, ended_on=None).first()
     if place is None:
-        raise Invalid({name: ["没有这个地点,请重新选择。"]})
+        raise Invalid({name: ["没有这个地点，请重新选择。"]})
     return place
 
 
@@ -273,7 +273,7 @@ def _free_path(above: Place) -> str:
 
 def _text(name: str, text: str, longest: int) -> None:
     if not text.strip() or len(text) > longest:
-        raise Invalid({name: [f"请填写,不超过 {longest} 个字。"]})
+        raise Invalid({name: [f"请填写，不超过 {longest} 个字。"]})
 
 
 def _password(password: str) -> str:

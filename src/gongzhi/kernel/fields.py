@@ -25,6 +25,16 @@ class Fact:
     verbose_name: Any
     name: str
 
+    def deconstruct(self) -> Any:
+        """Return what a migration needs of the column: no words for people, whose change is no change of the database."""
+        name, path, args, options = super().deconstruct()  # type: ignore[misc]
+        return (
+            name,
+            path,
+            args,
+            {key: value for key, value in options.items() if key not in ("verbose_name", "help_text")},
+        )
+
     def entry_value(self, value: Any) -> Json:
         """Return the value as it stands in an entry's canonical text (never called for ``words``)."""
         return value if value is None or isinstance(value, (str, int, bool)) else str(value)

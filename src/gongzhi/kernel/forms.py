@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gongzhi.kernel.service import Service
 
 PERSON_FIELDS: Mapping[str, str] = {"name": "姓名", "phone": "电话", "address": "住址"}
-_PHONE = RegexValidator(r"^\+?[0-9][0-9 \-]{4,19}$", "请填写电话号码,只含数字,例如 0517-12345678。")
+_PHONE = RegexValidator(r"^\+?[0-9][0-9 \-]{4,19}$", "请填写电话号码，只含数字，例如 0517-12345678。")
 
 
 class PlaceField(forms.IntegerField):
@@ -43,10 +43,10 @@ class PointField(forms.Field):
         if value in self.empty_values:
             return None
         try:
-            parts = value.split(",") if isinstance(value, str) else list(value)
+            parts = value.replace("\uff0c", ",").split(",") if isinstance(value, str) else list(value)
             lon, lat = (float(part) for part in parts)
         except (TypeError, ValueError) as error:
-            raise ValidationError("位置应为“经度,纬度”,例如 119.02,33.60。") from error
+            raise ValidationError("位置应为“经度,纬度”，例如 119.02,33.60。") from error
         if not (-180 <= lon <= 180 and -90 <= lat <= 90):
             raise ValidationError("位置超出了经纬度的范围。")
         return round(lon, 6), round(lat, 6)
@@ -93,7 +93,7 @@ def _whole_text(value: Any) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise ValidationError("这里有无法保存的字符,请删去后重新输入。") from error
+            raise ValidationError("这里有无法保存的字符，请删去后重新输入。") from error
     return value
 
 

@@ -113,7 +113,7 @@ def load_pack(city: str) -> Pack:
     named = Path(city)
     folder: Traversable = named if named.is_absolute() else resources.files("gongzhi.cities") / city
     if not (folder / "city.toml").is_file():
-        raise PackError(f"没有城市“{city}”的资料包:{folder} 里缺少 city.toml。")
+        raise PackError(f"没有城市“{city}”的资料包：{folder} 里缺少 city.toml。")
     try:
         about = tomllib.loads((folder / "city.toml").read_text(encoding="utf-8"))
         title, portal = str(about["title"]), str(about["portal"])
@@ -139,12 +139,12 @@ def _rows[T](path: Traversable, make: Callable[[dict[str, str]], T]) -> Iterator
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise PackError(f"读不了 {path.name}:文件应是 UTF-8 编码的 CSV({error})。") from error
+        raise PackError(f"读不了 {path.name}：文件应是 UTF-8 编码的 CSV({error})。") from error
     for number, row in enumerate(csv.DictReader(text.splitlines()), start=2):
         try:
             yield make({name: (value or "").strip() for name, value in row.items() if name})
         except (KeyError, ValueError, TypeError) as error:
-            raise PackError(f"{path.name} 第 {number} 行有误:{error}") from error
+            raise PackError(f"{path.name} 第 {number} 行有误：{error}") from error
 
 
 def _day(text: str) -> date | None:
@@ -192,7 +192,7 @@ def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list o
         faults.append("places.csv 里应当恰好有一个 city")
     if not any(row.kind == "dispatch" for row in pack.agencies):
         faults.append("agencies.csv 里缺少 kind 为 dispatch 的受理单位")
-    faults += [f"names.csv:没有代码为 {code} 的地点" for code in former if code not in places]
+    faults += [f"names.csv：没有代码为 {code} 的地点" for code in former if code not in places]
     for row in pack.places:
         above = places.get(row.parent or "")
         if row.level != "city" and (above is None or _LEVELS.index(above.level) != _LEVELS.index(row.level) - 1):
@@ -206,7 +206,7 @@ def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list o
                 faults.append(f"accounts.csv:{account.login} 的单位或地点不存在")
             if post.role not in _STAFF:
                 faults.append(
-                    f"accounts.csv:{account.login} 的角色 {post.role} 不存在,可用的有 {'、'.join(sorted(_STAFF))}"
+                    f"accounts.csv:{account.login} 的角色 {post.role} 不存在，可用的有 {'、'.join(sorted(_STAFF))}"
                 )
     codes = {row.code for row in pack.taxonomy}
     for kind in pack.taxonomy:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-ABSENT = "没有这条记录,或您的岗位不能这样处理它。"
+ABSENT = "没有这条记录，或您的岗位不能这样处理它。"
 """The same sentence whether the record exists or not: a wrong role learns nothing."""
 
 
@@ -18,7 +18,7 @@ class Invalid(Refused):
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         self.errors = {name: list(texts) for name, texts in errors.items()}
-        super().__init__("填写的内容有误:" + ";".join(text for texts in self.errors.values() for text in texts))
+        super().__init__("填写的内容有误：" + ";".join(text for texts in self.errors.values() for text in texts))
 
 
 class Absent(Refused):
@@ -38,8 +38,8 @@ class Conflict(Refused):
         self.action_title, self.version, self.stage_title = action_title, version, stage_title
         when = timezone.localtime(at)
         super().__init__(
-            f"{agency}的{who}已于 {when:%Y年%-m月%-d日 %H:%M} 做了“{action_title}”,这条记录现在是“{stage_title}”。"
-            "您的操作没有生效,请看过最新情况后再决定。"
+            f"{agency}的{who}已于 {when:%Y年%-m月%-d日 %H:%M} 做了“{action_title}”，这条记录现在是“{stage_title}”。"
+            "您的操作没有生效，请看过最新情况后再决定。"
         )
 
 
@@ -64,4 +64,4 @@ class Unreachable(Refused):
     """The database did not answer; whether an earlier try arrived is settled by trying again with the same key."""
 
     def __init__(self) -> None:
-        super().__init__("暂时连不上数据库,这次操作没有得到确认。内容没有丢失,请稍后再提交一次。")
+        super().__init__("暂时连不上数据库，这次操作没有得到确认。内容没有丢失，请稍后再提交一次。")

@@ -59,7 +59,7 @@ def _of_entry(entry: Entry) -> Iterable[dict[str, Any]]:
         yield _notice(entry, record, body["agency"], "task", f"{what}有一项任务交给您单位", at)
     elif action.effect is Effect.ESCALATE:
         for agency in {record.agency_id, atlas().nearest("dispatch", record.place_path)} - {None}:
-            yield _notice(entry, record, agency, "escalated", f"{what}已被催办,请尽快处理", at)
+            yield _notice(entry, record, agency, "escalated", f"{what}已被催办，请尽快处理", at)
     elif body["agency"] is not None:
         owed = service.procedure.owed(action.target.code)
         until = (

@@ -126,12 +126,12 @@ class Server:
             found = (self.data / "PG_VERSION").read_text().strip()
             if found != str(major()):
                 raise WrongVersion(
-                    f"数据目录 {self.data} 是 PostgreSQL {found} 建立的,这个版本用的是 {major()}。"
-                    "请先用原来版本的程序备份(pg_dumpall),把这个目录改名,再在新版本里恢复。"
+                    f"数据目录 {self.data} 是 PostgreSQL {found} 建立的，这个版本用的是 {major()}。"
+                    "请先用原来版本的程序备份(pg_dumpall),把这个目录改名，再在新版本里恢复。"
                 )
             return
         if self.data.exists() and any(self.data.iterdir()):
-            raise HomeUnusable(f"数据目录 {self.data} 不是完整的数据库。请从备份恢复,或把它改名后重新初始化。")
+            raise HomeUnusable(f"数据目录 {self.data} 不是完整的数据库。请从备份恢复，或把它改名后重新初始化。")
         fresh = self.folder / "data.new"  # renamed when whole: a killed initdb leaves nothing that looks like data
         shutil.rmtree(fresh, ignore_errors=True)
         try:
@@ -141,7 +141,7 @@ class Server:
             raise _unusable(self.folder, error) from error
         if not self.user.reaches(fresh):
             raise HomeUnusable(
-                f"运行数据库的系统用户进不了 {self.folder}(上级目录没有权限)。请把 GONGZHI_HOME 设到它能进入的位置,例如 /var/lib/gongzhi。"
+                f"运行数据库的系统用户进不了 {self.folder}(上级目录没有权限)。请把 GONGZHI_HOME 设到它能进入的位置，例如 /var/lib/gongzhi。"
             )
         made = self._run(
             "initdb", "-D", str(fresh), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale-provider=builtin",
@@ -151,7 +151,7 @@ class Server:
             shutil.rmtree(fresh, ignore_errors=True)
             if "No space left" in made.stderr:
                 raise _full(self.folder)
-            raise NotStarted(f"无法在 {self.data} 建立数据库:{_last(made.stderr)}")
+            raise NotStarted(f"无法在 {self.data} 建立数据库：{_last(made.stderr)}")
         if self.data.exists():
             self.data.rmdir()
         fresh.rename(self.data)
@@ -164,7 +164,7 @@ class Server:
             if os.geteuid() == 0 and held.st_uid != self.user.uid:
                 self.user.own(folder)
             elif held.st_uid != self.user.uid or folder.is_symlink():
-                raise HomeUnusable(f"目录 {folder} 属于别的系统用户,不能用来连接数据库。请删除它后重试。")
+                raise HomeUnusable(f"目录 {folder} 属于别的系统用户，不能用来连接数据库。请删除它后重试。")
             folder.chmod(0o700)
         except OSError as error:
             raise _unusable(folder, error) from error
@@ -264,13 +264,13 @@ def _environment() -> dict[str, str]:
 
 
 def _full(folder: Path) -> DiskFull:
-    return DiskFull(f"磁盘已满,数据库无法写入 {folder}。请清出空间,或把 GONGZHI_HOME 设到更大的磁盘上。")
+    return DiskFull(f"磁盘已满，数据库无法写入 {folder}。请清出空间，或把 GONGZHI_HOME 设到更大的磁盘上。")
 
 
 def _unusable(folder: Path, error: OSError) -> DiskFull | HomeUnusable:
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
         return _full(folder)
-    return HomeUnusable(f"目录 {folder} 不能使用:{error.strerror}。请检查权限,或另设一个 GONGZHI_HOME。")
+    return HomeUnusable(f"目录 {folder} 不能使用：{error.strerror}。请检查权限，或另设一个 GONGZHI_HOME。")
 
 
 def _last(text: str) -> str:

@@ -100,6 +100,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+        "procrastinate": {"handlers": [], "level": "CRITICAL", "propagate": False},  # it raises what it logs
         "gongzhi": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
     },
 }

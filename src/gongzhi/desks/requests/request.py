@@ -97,7 +97,7 @@ class Request(Record):
     answer: Any = Text("答复", blank=True, max_length=8000)
     rating: Any = Code("评价", codes=STARS, blank=True)
     refusals: Any = Whole("被退回次数", default=0, blank=True)
-    asked_days: Any = Whole("申请延期(工作日)", default=0, most=60, blank=True)
+    asked_days: Any = Whole("申请延期（工作日）", default=0, most=60, blank=True)
     reopened: Any = Whole("要求重办次数", default=0, blank=True)
 
     service = Service(
@@ -133,7 +133,7 @@ class Request(Record):
                 within=workdays(1),
                 source=CITY,
                 gives=Gives.CHOSEN,
-                hint="派给应当答复的单位,对方须在 2 个工作日内签收。",
+                hint="派给应当答复的单位，对方须在 2 个工作日内签收。",
             ),
             Action(
                 "coordinate",
@@ -169,7 +169,7 @@ class Request(Record):
                 source=CITY,
                 files=True,
                 clears=("asked_days",),
-                hint="诉求人会看到答复和附件,并作评价。",
+                hint="诉求人会看到答复和附件，并作评价。",
             ),
             Action(
                 "refuse",
@@ -195,7 +195,7 @@ class Request(Record):
                 gives=Gives.CENTRE,
                 counts=("refusals",),
                 danger=True,
-                hint="这是第二次退回,将转县区中心协调。",
+                hint="这是第二次退回，将转县区中心协调。",
             ),
             Action(
                 "hand_on",
@@ -206,7 +206,7 @@ class Request(Record):
                 HandOn,
                 gives=Gives.CHOSEN,
                 clears=("asked_days",),
-                hint="转给真正负责的单位,对方重新签收。",
+                hint="转给真正负责的单位，对方重新签收。",
             ),
             Action(
                 "ask_time",
@@ -217,7 +217,7 @@ class Request(Record):
                 AskTime,
                 guard=Guard("asked_days", "=", 0),
                 tells=Gives.DISPATCH,
-                hint="由督办员决定;同意之前期限不变。",
+                hint="由督办员决定；同意之前期限不变。",
             ),
             Action(
                 "grant_time",
@@ -247,7 +247,7 @@ class Request(Record):
                 "暂停计时",
                 Reason,
                 clock=Clock.PAUSE,
-                hint="需要诉求人补充材料或等待鉴定时,期限停止计算。",
+                hint="需要诉求人补充材料或等待鉴定时，期限停止计算。",
             ),
             Action("resume", (WORKING,), SAME, (HANDLER, MANAGER), "恢复计时", clock=Clock.RESUME),
             Action("rate", (ANSWERED,), CLOSED, (PORTAL,), "评价", Rate, resident=True),
@@ -261,7 +261,7 @@ class Request(Record):
                 resident=True,
                 counts=("reopened",),
                 clears=("rating",),
-                hint="答复没有解决问题时,由原单位重新办理。",
+                hint="答复没有解决问题时，由原单位重新办理。",
             ),
             Action("close", (ANSWERED,), CLOSED, (CLOCK, OPERATOR), "办结", within=workdays(7), source=CITY),
             Action(
@@ -272,7 +272,7 @@ class Request(Record):
                 "并案",
                 Merge,
                 effect=Effect.LINK,
-                hint="同一件事已有诉求在办时,并入那一条。",
+                hint="同一件事已有诉求在办时，并入那一条。",
             ),
             Action("decline", (FILED,), INVALID, (OPERATOR,), "不予受理", Reason, danger=True),
         )

@@ -5,36 +5,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('kernel', '0002_undeclared'),
+        ("kernel", "0002_undeclared"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ImportJob',
+            name="ImportJob",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
-                ('service', models.CharField(max_length=40)),
-                ('mapping', models.CharField(max_length=80)),
-                ('folder', models.CharField(max_length=40)),
-                ('state', models.CharField(default='waiting', max_length=10)),
-                ('total', models.IntegerField(default=0)),
-                ('done', models.IntegerField(default=0)),
-                ('loaded', models.IntegerField(default=0)),
-                ('quarantined', models.IntegerField(default=0)),
-                ('unchanged', models.IntegerField(default=0)),
-                ('note', models.CharField(default='', max_length=400)),
-                ('created_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('post', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='kernel.post')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=200)),
+                ("service", models.CharField(max_length=40)),
+                ("mapping", models.CharField(max_length=80)),
+                ("folder", models.CharField(max_length=40)),
+                ("state", models.CharField(default="waiting", max_length=10)),
+                ("total", models.IntegerField(default=0)),
+                ("done", models.IntegerField(default=0)),
+                ("loaded", models.IntegerField(default=0)),
+                ("quarantined", models.IntegerField(default=0)),
+                ("unchanged", models.IntegerField(default=0)),
+                ("note", models.CharField(default="", max_length=400)),
+                ("created_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "post",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="kernel.post"),
+                ),
             ],
             options={
-                'db_table': 'import_job',
-                'ordering': ('-id',),
+                "db_table": "import_job",
+                "ordering": ("-id",),
             },
         ),
     ]

@@ -37,9 +37,9 @@ class FastRenderer(BaseRenderer):
 api = NinjaAPI(
     title="共治 API", version="1", parser=FastParser(), renderer=FastRenderer(), docs=Swagger(), urls_namespace="api",
     description=(
-        "每项业务的列表、登记、查询、历史和每一个办理动作,都由业务的声明生成。"
-        "先用 POST /api/token 取得令牌,之后放在 Authorization: Bearer 里;"
-        "写入时带上 Idempotency-Key,重复提交只生效一次。"
+        "每项业务的列表、登记、查询、历史和每一个办理动作，都由业务的声明生成。"
+        "先用 POST /api/token 取得令牌，之后放在 Authorization: Bearer 里；"
+        "写入时带上 Idempotency-Key，重复提交只生效一次。"
     ),
 )  # fmt: skip
 api.add_router("/token", tokens)

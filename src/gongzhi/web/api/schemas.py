@@ -116,7 +116,7 @@ def body_schema(service: Service, action: Action) -> type[Schema]:
     required = any(field.is_required() for field in form.model_fields.values())
     fields: dict[str, Any] = {"form": (form, ...) if required else (form, Field(default_factory=form))}
     if not action.creates:
-        words = "读到的版本号;别人先改过时得到 409"
+        words = "读到的版本号；别人先改过时得到 409"
         fields["version"] = (
             (int, Field(description=words)) if action.versioned else (int | None, Field(None, description=words))
         )

@@ -17,7 +17,7 @@ from gongzhi.web.paging import Paged
 from gongzhi.web.who import chosen_place, in_place, page, reads
 
 GROUPS = {"late": "已超期", "today": "今天到期", "soon": "即将到期", "fine": "期限内", "paused": "计时已暂停"}
-ALSO = {"open": "全部在办", "waiting": "已答复,等评价或没有期限"}
+ALSO = {"open": "全部在办", "waiting": "已答复，等评价或没有期限"}
 """Groups that other pages count: everything open, and what nobody owes a step on."""
 _WINDOW = 30  # days of steps that were done, for the share kept in time
 
@@ -128,9 +128,9 @@ def _finding(rows: list[Row], totals: dict[str, int]) -> str:
     if not sum(totals.values()):
         return "现在没有正在计时的事项。"
     if not totals["late"]:
-        return f"没有超期事项,今天到期 {totals['today']:,} 件。"
+        return f"没有超期事项，今天到期 {totals['today']:,} 件。"
     first = rows[0]
-    return f"共 {totals['late']:,} 件超期,最多的是{first.agency.short},{first.counts['late']:,} 件。"
+    return f"共 {totals['late']:,} 件超期，最多的是{first.agency.short},{first.counts['late']:,} 件。"
 
 
 def _records(request: HttpRequest, actor: Actor, place: Place | None, now: datetime) -> HttpResponse:

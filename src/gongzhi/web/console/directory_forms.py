@@ -63,7 +63,7 @@ class DirectoryForm:
             try:
                 values[name] = _parsed(question.kind, text)
             except ValueError:
-                errors[name] = ["请填写正确的日期,例如 2026-11-23。" if question.kind == "date" else "请重新选择。"]
+                errors[name] = ["请填写正确的日期，例如 2026-11-23。" if question.kind == "date" else "请重新选择。"]
         if errors:
             raise Invalid(errors)
         self.act(actor, subject or 0, values)
@@ -172,7 +172,7 @@ def _password(actor: Actor, subject: int, v: dict[str, Any]) -> None:
     directory.set_password(actor, subject, v["password"])
 
 
-_NAME, _CODE = Question("名称"), Question("统计代码", hint="国家统计局的区划代码;网格用本市自己的代码。")
+_NAME, _CODE = Question("名称"), Question("统计代码", hint="国家统计局的区划代码；网格用本市自己的代码。")
 _SINCE = Question("从哪天起", "date")
 
 FORMS: dict[str, DirectoryForm] = {
@@ -181,22 +181,22 @@ FORMS: dict[str, DirectoryForm] = {
         DirectoryForm(
             "rename_place", "更名", {"name": _NAME, "code": _CODE, "since": _SINCE},
             lambda a, s, v: directory.rename_place(a, s, v["name"], v["code"], v["since"]), _held_place,
-            "旧名称和代码连同起止日期一起保留,以前的记录不变。", about=_here, stay="under",
+            "旧名称和代码连同起止日期一起保留，以前的记录不变。", about=_here, stay="under",
         ),
         DirectoryForm(
-            "move_place", "划转", {"parent": Question("划归哪里", "place", "只能划归同级的上级,例如把一个镇街划给另一个县区。")},
+            "move_place", "划转", {"parent": Question("划归哪里", "place", "只能划归同级的上级，例如把一个镇街划给另一个县区。")},
             lambda a, s, v: directory.move_place(a, s, v["parent"]),
-            hint="连同下级一起划转,其中的记录随之转到新的上级。", about=_here, stay="under",
+            hint="连同下级一起划转，其中的记录随之转到新的上级。", about=_here, stay="under",
         ),
         DirectoryForm(
             "merge_places", "并入", {"into": Question("并入哪里", "place"), "on": Question("哪天撤销", "date")},
             lambda a, s, v: directory.merge_places(a, s, v["into"], v["on"]), danger=True,
-            hint="它的记录、岗位和曾用名转到并入的地点;它下面还有地点时,请先划转。", about=_here,
+            hint="它的记录、岗位和曾用名转到并入的地点；它下面还有地点时，请先划转。", about=_here,
         ),
         DirectoryForm(
             "split_place", "拆分", {"name": Question("新地点的名称"), "code": _CODE, "since": _SINCE},
             lambda a, s, v: directory.split_place(a, s, v["name"], v["code"], v["since"]),
-            hint="在同一个上级之下新设一个地点,再把属于它的下级划转过去。", about=_here, stay="under",
+            hint="在同一个上级之下新设一个地点，再把属于它的下级划转过去。", about=_here, stay="under",
         ),
         DirectoryForm(
             "add_place", "新增下级", {"name": _NAME, "code": _CODE, "since": _SINCE},
@@ -204,7 +204,7 @@ FORMS: dict[str, DirectoryForm] = {
         ),
         DirectoryForm(
             "add_agency", "新增单位",
-            {"code": Question("代码", hint="字母、数字或横线,定了不再改。"), "title": Question("全称"), "short": Question("简称"),
+            {"code": Question("代码", hint="字母、数字或横线，定了不再改。"), "title": Question("全称"), "short": Question("简称"),
              "kind": Question("类别", "kind"), "place": Question("所在地", "place")},
             lambda a, s, v: directory.add_agency(a, v["code"], v["title"], v["short"], v["kind"], v["place"]),
         ),
@@ -218,17 +218,17 @@ FORMS: dict[str, DirectoryForm] = {
         DirectoryForm(
             "add_account", "新增账号",
             {"login": Question("登录名", hint="2 到 60 个字母、数字或汉字。"), "name": Question("姓名"),
-             "password": Question("初始密码", "password", "至少 8 个字符,请当面告诉本人。"),
+             "password": Question("初始密码", "password", "至少 8 个字符，请当面告诉本人。"),
              "agency": Question("单位", "agency"), "role": Question("岗位", "role"), "place": Question("管辖地点", "place")},
             _new_account, hint="账号连同第一个岗位一起建立。",
         ),
         DirectoryForm(
-            "set_password", "重设密码", {"password": Question("新密码", "password", "至少 8 个字符,请当面告诉本人。")}, _password,
+            "set_password", "重设密码", {"password": Question("新密码", "password", "至少 8 个字符，请当面告诉本人。")}, _password,
             about=_account,
         ),
         DirectoryForm(
             "close_account", "停用账号", {}, lambda a, s, v: directory.close_account(a, s), danger=True, about=_account,
-            hint="停用后不能登录,也不能办理;可以重新启用。",
+            hint="停用后不能登录，也不能办理；可以重新启用。",
         ),
         DirectoryForm(
             "open_account", "启用账号", {}, lambda a, s, v: directory.close_account(a, s, active=True), about=_account,
@@ -242,7 +242,7 @@ FORMS: dict[str, DirectoryForm] = {
         DirectoryForm(
             "end_post", "停用岗位", {"on": Question("从哪天起", "date")},
             lambda a, s, v: directory.end_post(a, s, v["on"]), danger=True, about=_post,
-            hint="从这一天起,这个岗位不能再查看和办理。",
+            hint="从这一天起，这个岗位不能再查看和办理。",
         ),
     )
 }  # fmt: skip

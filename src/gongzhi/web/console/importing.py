@@ -43,7 +43,7 @@ def uploads(request: HttpRequest, actor: Actor) -> HttpResponse:
         elif chosen not in known:
             error = "请选择表格的种类。"
         elif (file.size or 0) > MOST_BYTES:
-            error = f"文件超过 {MOST_BYTES // 2**20} MB,请拆成几个文件。"
+            error = f"文件超过 {MOST_BYTES // 2**20} MB，请拆成几个文件。"
         else:
             try:
                 job = start(actor, file.name or "表格", file.read(), mapping.load(chosen).service, chosen)

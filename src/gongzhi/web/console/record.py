@@ -172,7 +172,7 @@ def _said(record: Register, done: str, again: bool) -> str:
     action = record.service.procedure.by_code.get(done)
     if action is None:
         return ""
-    first = f"“{action.title}”已经办过,没有重复。" if again else f"已{action.title}。"
+    first = f"“{action.title}”已经办过，没有重复。" if again else f"已{action.title}。"
     answers = owed(record)
     if record.closed_at:
         return f"{first}这件事已结束。"

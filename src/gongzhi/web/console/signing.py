@@ -39,7 +39,7 @@ def signin(request: HttpRequest) -> HttpResponse:
             request.session["account"], request.session["post"] = account, posts[0].post
             rotate_token(request)
             return redirect(_next(request))
-        error = "您的账号现在没有岗位,请联系管理员。"
+        error = "您的账号现在没有岗位，请联系管理员。"
     except SignInRefused as refused:
         error = str(refused)
     return render(request, "web/signin.html", {"error": error, "login": login[:60], "next": _next(request)}, status=422)

@@ -22,8 +22,8 @@ from gongzhi.web.guard import address, form_key, typed
 from gongzhi.web.portal.codes import code_of, remember
 
 TRIES_AN_HOUR = 30
-WRONG = "编号和查询码对不上,请检查后重新输入。查询码是提交成功时显示的 12 个字符。"
-TOO_MANY = "查询的次数太多了,请一小时后再试。"
+WRONG = "编号和查询码对不上，请检查后重新输入。查询码是提交成功时显示的 12 个字符。"
+TOO_MANY = "查询的次数太多了，请一小时后再试。"
 
 
 @require_http_methods(["GET", "POST"])
@@ -108,7 +108,7 @@ def _refused(
             doing.key, doing.files_error = key, str(refusal)
         case Conflict():
             doing.alert, status = (
-                f"这件事刚刚有了新进展,现在是“{refusal.stage_title}”。请看过下面的最新情况后再决定。",
+                f"这件事刚刚有了新进展，现在是“{refusal.stage_title}”。请看过下面的最新情况后再决定。",
                 409,
             )
         case Unreachable():

@@ -26,7 +26,7 @@ from gongzhi.web.portal.solved import solved
 
 REPORTS_AN_HOUR = 10
 _SHOWN_FOR = timedelta(minutes=10)
-TOO_MANY = "从您这里提交的次数太多了,请一小时后再试,或拨打 12345 热线。"
+TOO_MANY = "从您这里提交的次数太多了，请一小时后再试，或拨打 12345 热线。"
 
 
 def offered() -> list[Service]:

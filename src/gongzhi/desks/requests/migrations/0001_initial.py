@@ -28,33 +28,25 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "detail",
-                    gongzhi.kernel.fields.Text(
-                        help_text="发生了什么、什么时候、希望怎样解决。", max_length=4000, verbose_name="诉求内容"
-                    ),
+                    gongzhi.kernel.fields.Text(max_length=4000),
                 ),
-                ("nature", gongzhi.kernel.fields.Code(blank=True, max_length=40, verbose_name="性质")),
-                ("category", gongzhi.kernel.fields.Code(blank=True, max_length=40, verbose_name="类别")),
-                ("address", gongzhi.kernel.fields.Line(blank=True, max_length=200, verbose_name="详细地址")),
-                ("channel", gongzhi.kernel.fields.Code(blank=True, max_length=40, verbose_name="来源")),
-                ("answer", gongzhi.kernel.fields.Text(blank=True, max_length=8000, verbose_name="答复")),
-                ("rating", gongzhi.kernel.fields.Code(blank=True, max_length=40, verbose_name="评价")),
+                ("nature", gongzhi.kernel.fields.Code(blank=True, max_length=40)),
+                ("category", gongzhi.kernel.fields.Code(blank=True, max_length=40)),
+                ("address", gongzhi.kernel.fields.Line(blank=True, max_length=200)),
+                ("channel", gongzhi.kernel.fields.Code(blank=True, max_length=40)),
+                ("answer", gongzhi.kernel.fields.Text(blank=True, max_length=8000)),
+                ("rating", gongzhi.kernel.fields.Code(blank=True, max_length=40)),
                 (
                     "refusals",
-                    gongzhi.kernel.fields.Whole(
-                        blank=True, default=0, least=0, most=2147483647, verbose_name="被退回次数"
-                    ),
+                    gongzhi.kernel.fields.Whole(blank=True, default=0, least=0, most=2147483647),
                 ),
                 (
                     "asked_days",
-                    gongzhi.kernel.fields.Whole(
-                        blank=True, default=0, least=0, most=60, verbose_name="申请延期(工作日)"
-                    ),
+                    gongzhi.kernel.fields.Whole(blank=True, default=0, least=0, most=60),
                 ),
                 (
                     "reopened",
-                    gongzhi.kernel.fields.Whole(
-                        blank=True, default=0, least=0, most=2147483647, verbose_name="要求重办次数"
-                    ),
+                    gongzhi.kernel.fields.Whole(blank=True, default=0, least=0, most=2147483647),
                 ),
             ],
             options={

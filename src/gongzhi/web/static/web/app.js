@@ -45,7 +45,7 @@ function stepped(form) {
     back.hidden = !on || at === 0;
     next.hidden = !on || at === groups.length - 1;
     submit.hidden = on && at < groups.length - 1;
-    say.textContent = on ? `第 ${at + 1} 步,共 ${groups.length} 步` : "";
+    say.textContent = on ? `第 ${at + 1} 步，共 ${groups.length} 步` : "";
     form.dispatchEvent(new CustomEvent("gz-shown", { bubbles: true }));
   }
   next.addEventListener("click", () => {

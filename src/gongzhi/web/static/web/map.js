@@ -94,7 +94,7 @@ async function open(element) {
     map.on("mouseenter", layer, () => { map.getCanvas().style.cursor = "pointer"; });
     map.on("mouseleave", layer, () => { map.getCanvas().style.cursor = ""; });
   }
-  if (say) say.textContent = "圆里是件数,红边表示其中有超期;点开可以放大,点单个圆点看事项。";
+  if (say) say.textContent = "圆里是件数，红边表示其中有超期；点开可以放大，点单个圆点看事项。";
   await map.once("idle");
   element.dataset.ready = "1";
 }
@@ -116,7 +116,7 @@ async function pick(element) {
   let marker = null;
   function set([lon, lat], zoom) {
     field.value = `${lon.toFixed(6)},${lat.toFixed(6)}`;
-    say.textContent = "位置已标出,可以在地图上点别处改。";
+    say.textContent = "位置已标出，可以在地图上点别处改。";
     if (!map) return;
     marker ??= new maplibre.Marker({ color: "#0f5f5c" });
     marker.setLngLat([lon, lat]).addTo(map);
@@ -128,14 +128,14 @@ async function pick(element) {
       say.textContent = "正在取得您的位置……";
       navigator.geolocation.getCurrentPosition(
         ({ coords }) => set([coords.longitude, coords.latitude], 14),
-        () => { say.textContent = "没有取得位置。可以在地图上点,或在下面写地址。"; },
+        () => { say.textContent = "没有取得位置。可以在地图上点，或在下面写地址。"; },
         { enableHighAccuracy: true, timeout: 10_000 },
       );
     });
   }
   if (!supported()) { element.remove(); return; }
   map = await make(element);
-  say.textContent = say.textContent || "在地图上点一下,标出地方。";
+  say.textContent = say.textContent || "在地图上点一下，标出地方。";
   map.on("click", (event) => set([event.lngLat.lng, event.lngLat.lat]));
   const [lon, lat] = field.value.split(",").map(Number);
   if (field.value && Number.isFinite(lon) && Number.isFinite(lat)) set([lon, lat], 13);

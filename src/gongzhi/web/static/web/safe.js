@@ -2,9 +2,9 @@
 // makes a repeated act the same act, and the version in it tells a stale page.
 import { forget } from "gz/drafts";
 
-const LOST = "网络断了,没有提交成功。您写的内容都还在这一页,也保存在这台设备上;网络恢复后再点一次,不会重复提交。";
-const SLOW = "等了很久没有回应。您写的内容都还在这一页;请再点一次,不会重复提交。";
-const ENDED = "登录或查询已过期。您写的内容都还在这一页:请在新窗口重新登录(或重新输入查询码),再回到这里点一次。";
+const LOST = "网络断了，没有提交成功。您写的内容都还在这一页，也保存在这台设备上；网络恢复后再点一次，不会重复提交。";
+const SLOW = "等了很久没有回应。您写的内容都还在这一页；请再点一次，不会重复提交。";
+const ENDED = "登录或查询已过期。您写的内容都还在这一页：请在新窗口重新登录（或重新输入查询码）,再回到这里点一次。";
 const TIMEOUT = 90_000;
 const SHOWN = new Set([200, 409, 422, 429, 503]);
 
@@ -92,7 +92,7 @@ async function send(form, submitter, begin) {
     const page = new DOMParser().parseFromString(text, "text/html");
     const sentence = page.querySelector("[data-sentence] p");
     if (answer.status === 403) form.dataset.stale = "1";
-    say(form, sentence ? sentence.textContent : "没有提交成功,您写的内容都还在这一页。请稍后再点一次。");
+    say(form, sentence ? sentence.textContent : "没有提交成功，您写的内容都还在这一页。请稍后再点一次。");
   } catch (error) {
     say(form, error.name === "TimeoutError" ? SLOW : LOST);
   }
