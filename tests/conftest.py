@@ -55,9 +55,22 @@ def point_at(app_url: str, owner_url: str) -> None:
         connections.settings[alias].update(settings)
 
 
+class Foreign(Server):
+    """A server that somebody else runs, named by ``GONGZHI_TEST_SERVER`` with a superuser's address."""
+
+    def url(self, database: str = "postgres", user: str = "") -> str:  # noqa: ARG002
+        """Return the address of a database on it."""
+        return with_database(os.environ["GONGZHI_TEST_SERVER"], database)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The run's PostgreSQL server."""
+    if os.environ.get("GONGZHI_TEST_SERVER"):
+        yield Foreign(Path(_home.name))
+        for connection in connections.all():
+            connection.close()
+        return
     server = Server(Path(_home.name), durable=False)
     server.start()
     yield server
@@ -71,7 +84,7 @@ def template(server: Server) -> tuple[str, str]:
     """The addresses (application's, owner's) of a database with everything installed; nobody works in it."""
     from gongzhi.kernel.install import install
 
-    addresses = prepare(server.url(), TEMPLATE)
+    addresses = prepare(server.url(), TEMPLATE, "secret" if isinstance(server, Foreign) else "")
     point_at(*addresses)
     install()
     for connection in connections.all():

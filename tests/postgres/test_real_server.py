@@ -1,19 +1,14 @@
 """The same platform on a server that somebody else runs: over TCP, with passwords and two roles."""
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from gongzhi.postgres.osuser import server_user
-from gongzhi.postgres.wheel import programs_for
+from tests.postgres.by_hand import by_hand
 
 _SETUP = """
 CREATE ROLE town_owner LOGIN PASSWORD 'owner-secret';
@@ -26,44 +21,13 @@ GRANT town_kernel TO town_owner WITH SET TRUE, INHERIT FALSE;
 @pytest.fixture(scope="module")
 def town() -> Iterator[tuple[str, str]]:
     """Addresses (application's, owner's) on a server started by hand, prepared as the operations manual says."""
-    folder = Path(tempfile.mkdtemp(prefix="gz-tcp"))
-    folder.chmod(0o755)
-    data = folder / "data"
-    user = server_user(data)
-    data.mkdir(mode=0o700)
-    user.own(data)
-    programs = programs_for(user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    secret = data.parent / "secret"
-    secret.write_text("master-secret")
-    user.own(secret)
-    common = {"cwd": "/", "capture_output": True, "text": True, **user.popen()}
-    made = subprocess.run(
-        [str(programs / "initdb"), "-D", str(data), "-U", "master", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8",
-         "--locale-provider=builtin", "--locale=C.UTF-8", "--no-sync"], **common
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-    with (folder / "out").open("w") as out:
-        started = subprocess.run(
-            [str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", "/dev/null", "-o", options, "start"],
-            cwd="/", stdout=out, stderr=out, **user.popen(),
-        )  # fmt: skip
-    assert started.returncode == 0, (folder / "out").read_text()
-    try:
-        with psycopg.connect(f"postgresql://master:master-secret@127.0.0.1:{port}/postgres", autocommit=True) as admin:
+    with by_hand() as master:
+        with psycopg.connect(master, autocommit=True) as admin:
             for statement in _SETUP.strip().splitlines():
                 admin.execute(statement)  # type: ignore[call-overload]
             admin.execute("CREATE DATABASE town OWNER town_owner")
-        yield (
-            f"postgresql://town_app:app-secret@127.0.0.1:{port}/town",
-            f"postgresql://town_owner:owner-secret@127.0.0.1:{port}/town",
-        )
-    finally:
-        subprocess.run([str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"], **common)
-        shutil.rmtree(folder, ignore_errors=True)
+        place = master.partition("@")[2].partition("/")[0]
+        yield f"postgresql://town_app:app-secret@{place}/town", f"postgresql://town_owner:owner-secret@{place}/town"
 
 
 def gongzhi(town: tuple[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,8 +12,11 @@ from gongzhi.postgres.urls import parse, url
 _LOCK = 0x676F6E67726F6C65  # roles belong to the whole server: one process at a time makes them
 
 
-def prepare(admin_url: str, name: str) -> tuple[str, str]:
-    """Make the roles and the database ``name`` where they are missing; return (application's, owner's) address."""
+def prepare(admin_url: str, name: str, password: str = "") -> tuple[str, str]:
+    """Make the roles and the database ``name`` where they are missing; return (application's, owner's) address.
+
+    Both roles get the password, where one is given: a server that listens to a network asks for it.
+    """
     owner, kernel, app = (sql.Identifier(f"{name}_{role}") for role in ("owner", "kernel", "app"))
     database = sql.Identifier(name)
     with psycopg.connect(admin_url, autocommit=True) as connection:
@@ -24,6 +27,8 @@ def prepare(admin_url: str, name: str) -> tuple[str, str]:
                 connection.execute(
                     sql.SQL("CREATE ROLE {} {} NOSUPERUSER").format(sql.Identifier(f"{name}_{role}"), sql.SQL(kind))
                 )
+        for role in (owner, app) if password else ():
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password)))
         connection.execute(sql.SQL("GRANT {} TO {} WITH SET TRUE, INHERIT FALSE").format(kernel, owner))
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, owner))
@@ -32,6 +37,6 @@ def prepare(admin_url: str, name: str) -> tuple[str, str]:
     parts = parse(admin_url)
     host, port = str(parts.get("host", "localhost")), str(parts.get("port", "5432"))
     return (
-        url(user=f"{name}_app", database=name, host=host, port=port),
-        url(user=f"{name}_owner", database=name, host=host, port=port),
+        url(user=f"{name}_app", database=name, host=host, port=port, password=password or None),
+        url(user=f"{name}_owner", database=name, host=host, port=port, password=password or None),
     )

@@ -26,6 +26,8 @@ SUPERUSER = "postgres"
 _SOCKET = ".s.PGSQL.5432"
 _LONGEST = 100  # bytes of a socket's path; the system's limit is 107 on Linux, 103 on macOS
 _PATIENCE = 120.0  # seconds that crash recovery may take
+_ORPHANS = 10.0  # seconds that the backends of a killed server may take to notice and go
+_LOG_BYTES = 20_000_000
 _FAST = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
 
@@ -33,7 +35,7 @@ class Server:
     """The server whose data lie in ``home/postgres``. ``durable=False`` is for tests: faster, lost in a power cut."""
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:
-        self.folder = home.absolute() / "postgres"
+        self.folder = home.resolve() / "postgres"  # one server, by whatever name its home is called
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
         self.durable = durable
@@ -161,10 +163,9 @@ class Server:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             held = folder.lstat()
-            if os.geteuid() == 0 and held.st_uid != self.user.uid:
-                self.user.own(folder)
-            elif held.st_uid != self.user.uid or folder.is_symlink():
+            if folder.is_symlink() or held.st_uid not in {self.user.uid, os.geteuid()}:  # laid there by a stranger
                 raise HomeUnusable(f"目录 {folder} 属于别的系统用户，不能用来连接数据库。请删除它后重试。")
+            self.user.own(folder)
             folder.chmod(0o700)
         except OSError as error:
             raise _unusable(folder, error) from error
@@ -177,11 +178,7 @@ class Server:
             pid = int((self.data / "postmaster.pid").read_text().split()[0])
         except (OSError, ValueError, IndexError):
             return 0
-        seen = subprocess.run(
-            ["ps", "-ww", "-o", "stat=", "-o", "command=", "-p", str(pid)], capture_output=True, text=True
-        )
-        state, _, command = seen.stdout.strip().partition(" ")
-        return pid if state and not state.startswith("Z") and "postgres" in command and str(self.data) in command else 0
+        return pid if str(self.data) in _arguments(pid) else 0
 
     def _end_stale(self) -> None:
         """Clear what a killed server left; a living one that does not answer (socket swept away) is stopped."""
@@ -205,35 +202,43 @@ class Server:
             "max_connections=200",
         ]
         options += [] if self.durable else _FAST
-        for _ in range(2):
-            self._spawn(options)
+        end = time.monotonic() + _ORPHANS
+        while True:
+            said_before = self._spawn(options)
             if self._wait(_PATIENCE):
                 return
-            said = self._said()
+            said = self._said(said_before)
             if "No space left" in said:
                 raise _full(self.folder)
+            left_behind = "shared memory" in said or "lock file" in said
+            if not left_behind or time.monotonic() > end:
+                raise NotStarted(f"数据库没有启动：{_last(said)}。详细记录在 {self.log}。")
             self._end_stale()
-        raise NotStarted(f"数据库没有启动：{_last(said)}。详细记录在 {self.log}。")
+            time.sleep(0.2)
 
-    def _spawn(self, options: list[str]) -> None:
-        """Start the postmaster itself: pg_ctl would hand the paths to a shell."""
+    def _spawn(self, options: list[str]) -> int:
+        """Start the postmaster itself, pg_ctl would hand the paths to a shell; return where its log begins."""
         with self._server_log().open("a") as log:
+            begins = log.tell()
             self._process = subprocess.Popen(
                 [str(programs_for(self.user) / "postgres"), "-D", str(self.data), *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), cwd="/", umask=0o077,
                 start_new_session=True, **self.user.popen(),
             )  # fmt: skip
+            return begins
 
     def _server_log(self) -> Path:
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".old.log"))
         if not self.log.exists():
             self.log.touch()
         if os.geteuid() == 0:
             self.user.own(self.log)
         return self.log
 
-    def _said(self) -> str:
+    def _said(self, begins: int) -> str:
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+            return self.log.read_bytes()[begins:].decode(errors="replace")
         except OSError:
             return ""
 
@@ -256,6 +261,24 @@ class Server:
             )  # fmt: skip
             said.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, "", said.read())
+
+
+def _arguments(pid: int) -> list[str]:
+    """Return the arguments that a living process was started with; none for who is gone, or dead and not yet reaped."""
+    folder = Path("/proc") / str(pid)
+    if Path("/proc/self").exists():  # a bare system has no ps
+        try:
+            if (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return []
+            return os.fsdecode((folder / "cmdline").read_bytes()).split("\0")
+        except OSError:
+            return []
+    seen = subprocess.run(
+        ["ps", "-ww", "-o", "stat=", "-o", "command=", "-p", str(pid)], capture_output=True, text=True
+    )
+    state, _, command = seen.stdout.strip().partition(" ")
+    before, found, after = command.partition(" -D ")
+    return [] if not found or state.startswith("Z") else [before, "-D", after.partition(" -c listen_addresses=")[0]]
 
 
 def _environment() -> dict[str, str]:
