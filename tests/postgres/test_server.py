@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,84 @@ def test_odd_and_long_homes_work(home: Path, name: str) -> None:
         server.stop()
 
 
+def test_one_home_by_two_names_is_one_server(home: Path) -> None:
+    (home / "real").mkdir()
+    (home / "other name").symlink_to(home / "real")
+    first, second = Server(home / "real", durable=False), Server(home / "other name", durable=False)
+    try:
+        assert first.start() == second.start()
+        assert first.stop() is False
+    finally:
+        assert second.stop() is True
+
+
+def test_a_socket_folder_that_a_stranger_laid_out_is_refused_and_what_it_points_to_untouched(home: Path) -> None:
+    (home / "precious").mkdir()
+    before = (home / "precious").stat()
+    server = Server(home / ("y" * 120), durable=False)
+    server.socket_folder.symlink_to(home / "precious")
+    try:
+        with pytest.raises(HomeUnusable, match="请删除它后重试"):
+            server.start()
+        after = (home / "precious").stat()
+        assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
+    finally:
+        server.socket_folder.unlink()
+
+
+def test_it_needs_no_program_of_a_bare_system_and_heeds_no_setting_of_postgresql(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    for name, value in (("PGPORT", "1"), ("PGHOST", "/nowhere"), ("PGDATA", "/nowhere"), ("PGOPTIONS", "-c x=y")):
+        monkeypatch.setenv(name, value)
+    server = Server(home, durable=False)
+    try:
+        server.start()
+        assert server.ready()
+    finally:
+        assert server.stop() is True
+
+
+def test_a_killed_server_whose_query_still_runs_is_waited_for(home: Path) -> None:
+    server = Server(home)
+    try:
+        address = server.start()
+        with psycopg.connect(address, autocommit=True) as busy, ThreadPoolExecutor(1) as pool:
+            # a computation, which does not look whether its server lives
+            running = pool.submit(busy.execute, "SELECT sum(sqrt(i)) FROM generate_series(1, 20000000) i")
+            time.sleep(0.5)
+            os.kill(pid(server), signal.SIGKILL)
+            assert says(server.start()) == 1
+            with suppress(psycopg.Error):
+                running.result(30)
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(not ROOT, reason="mounting a small disk needs root")
+def test_a_disk_that_filled_up_later_is_told_too_and_nothing_is_lost(home: Path) -> None:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96m,mode=755", "tmpfs", str(home)], capture_output=True
+    ).returncode:
+        pytest.skip("this machine does not let root mount")
+    server = Server(home)
+    try:
+        with psycopg.connect(server.start(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS number")
+        server.stop()
+        with suppress(OSError), (home / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(65536)):
+                pass
+        with pytest.raises(DiskFull, match="磁盘已满"):
+            server.start()
+        (home / "filler").unlink()
+        assert says(server.start(), "SELECT number FROM kept") == 42
+    finally:
+        server.stop()
+        subprocess.run(["umount", "-l", str(home)], check=True)
+
+
 def test_data_of_another_major_version_are_left_alone_with_the_way_out(home: Path) -> None:
     server = Server(home)
     server.data.mkdir(parents=True)
@@ -241,3 +320,25 @@ def test_addresses_survive_odd_names_and_passwords() -> None:
     parts = parse(made)
     assert (parts["user"], parts["dbname"], parts["host"], parts["password"]) == ("a b", "数据", "::1", "p@ss/w:rd%")
     assert parse(with_database(made, "else"))["dbname"] == "else"
+
+
+@pytest.mark.skipif(not ROOT, reason="only root's home is closed to the server's user")
+def test_a_home_that_nobody_else_may_enter_stays_closed_and_the_data_lie_where_the_server_reaches_them(
+    home: Path,
+) -> None:
+    closed = home / "root"
+    closed.mkdir(mode=0o700)
+    server = Server(closed / "clone" / "var", durable=False)
+    try:
+        address = server.start()
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS number")
+        assert closed.stat().st_mode & 0o777 == 0o700
+        assert not server.data.is_relative_to(closed)
+        server.stop()
+        again = Server(closed / "clone" / "var", durable=False)
+        assert again.data == server.data
+        assert says(again.start(), "SELECT number FROM kept") == 42
+        again.stop()
+    finally:
+        shutil.rmtree(server.place, ignore_errors=True)

@@ -27,8 +27,8 @@ def prepare(admin_url: str, name: str, password: str = "") -> tuple[str, str]:
                 connection.execute(
                     sql.SQL("CREATE ROLE {} {} NOSUPERUSER").format(sql.Identifier(f"{name}_{role}"), sql.SQL(kind))
                 )
-        for role in (owner, app) if password else ():
-            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password)))
+        for login in (owner, app) if password else ():
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(login, sql.Literal(password)))
         connection.execute(sql.SQL("GRANT {} TO {} WITH SET TRUE, INHERIT FALSE").format(kernel, owner))
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, owner))

@@ -20,7 +20,7 @@ from typing import IO
 from gongzhi.postgres.errors import DiskFull, HomeUnusable, NotStarted, WrongVersion
 from gongzhi.postgres.osuser import OsUser, server_user
 from gongzhi.postgres.urls import url
-from gongzhi.postgres.wheel import major, programs_for
+from gongzhi.postgres.wheel import SHARED, major, programs_for
 
 SUPERUSER = "postgres"
 _SOCKET = ".s.PGSQL.5432"
@@ -28,6 +28,7 @@ _LONGEST = 100  # bytes of a socket's path; the system's limit is 107 on Linux, 
 _PATIENCE = 120.0  # seconds that crash recovery may take
 _ORPHANS = 10.0  # seconds that the backends of a killed server may take to notice and go
 _LOG_BYTES = 20_000_000
+_LEAST = 1_000_000  # bytes without which a server cannot start
 _FAST = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
 
@@ -36,12 +37,29 @@ class Server:
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:
         self.folder = home.resolve() / "postgres"  # one server, by whatever name its home is called
-        self.data = self.folder / "data"
+        self.elsewhere = self.folder / "elsewhere"
         self.log = self.folder / "server.log"
         self.durable = durable
         self._use: IO[str] | None = None
         self._user: OsUser | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def place(self) -> Path:
+        """The folder of data and socket: the home's own, or one below ``/var/lib`` that the file ``elsewhere`` names.
+
+        The second is for root whose home nobody else may enter: the server runs as another user and could not reach it,
+        and opening the home to everybody is not for us to do.
+        """
+        try:
+            return Path(self.elsewhere.read_text(encoding="utf-8").strip())
+        except OSError:
+            return self.folder
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.place / "data"
 
     @property
     def user(self) -> OsUser:
@@ -53,7 +71,7 @@ class Server:
     @property
     def socket_folder(self) -> Path:
         """The folder of the server's socket: beside the data, or, where that path is too long or odd, a short one."""
-        beside = self.folder / "run"
+        beside = self.place / "run"
         plain = str(beside).isascii() and not set(str(beside)) & set(" ,\"'\\")
         if plain and len(os.fsencode(beside / _SOCKET)) <= _LONGEST:
             return beside
@@ -134,7 +152,7 @@ class Server:
             return
         if self.data.exists() and any(self.data.iterdir()):
             raise HomeUnusable(f"数据目录 {self.data} 不是完整的数据库。请从备份恢复，或把它改名后重新初始化。")
-        fresh = self.folder / "data.new"  # renamed when whole: a killed initdb leaves nothing that looks like data
+        fresh = self.place / "data.new"  # renamed when whole: a killed initdb leaves nothing that looks like data
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             fresh.mkdir(mode=0o700)
@@ -142,9 +160,12 @@ class Server:
         except OSError as error:
             raise _unusable(self.folder, error) from error
         if not self.user.reaches(fresh):
-            raise HomeUnusable(
-                f"运行数据库的系统用户进不了 {self.folder}(上级目录没有权限)。请把 GONGZHI_HOME 设到它能进入的位置，例如 /var/lib/gongzhi。"
-            )
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not self.user.switch or self.elsewhere.exists():
+                raise HomeUnusable(f"运行数据库的系统用户进不了 {self.place}。请把 GONGZHI_HOME 设到它能进入的位置。")
+            self._move_elsewhere()
+            self._make_data()
+            return
         made = self._run(
             "initdb", "-D", str(fresh), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale-provider=builtin",
             "--locale=C.UTF-8", "--no-sync", "--no-instructions",
@@ -157,6 +178,16 @@ class Server:
         if self.data.exists():
             self.data.rmdir()
         fresh.rename(self.data)
+
+    def _move_elsewhere(self) -> None:
+        """Choose a folder that the server's user can reach, and write down which."""
+        try:
+            SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
+            chosen = tempfile.mkdtemp(prefix="home-", dir=SHARED)
+            os.chmod(chosen, 0o711)  # noqa: PTH101, S103 (passed through to the data, which are the server's alone)
+            self.elsewhere.write_text(f"{chosen}\n", encoding="utf-8")
+        except OSError as error:
+            raise _unusable(SHARED, error) from error
 
     def _make_socket_folder(self) -> None:
         folder = self.socket_folder
@@ -208,7 +239,7 @@ class Server:
             if self._wait(_PATIENCE):
                 return
             said = self._said(said_before)
-            if "No space left" in said:
+            if "No space left" in said or shutil.disk_usage(self.place).free < _LEAST:  # its log is cut short too
                 raise _full(self.folder)
             left_behind = "shared memory" in said or "lock file" in said
             if not left_behind or time.monotonic() > end:
