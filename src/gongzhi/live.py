@@ -21,6 +21,7 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import connection, connections  # noqa: E402
+from django.db.utils import Error  # noqa: E402
 
 from gongzhi.kernel.context import NoPost, actor_of  # noqa: E402
 
@@ -45,7 +46,14 @@ async def application(
     if scope["path"] != "/live" or scope["method"] != "GET":
         await _answer(send, 404, b"")
         return
-    agency = await asyncio.to_thread(_agency, dict(scope["headers"]).get(b"cookie", b"").decode("latin-1"))
+    try:
+        agency = await asyncio.to_thread(_agency, dict(scope["headers"]).get(b"cookie", b"").decode("latin-1"))
+    except Error as error:
+        log.warning("database: %s", error)
+        await _answer(
+            send, 200, b"retry: 5000\n\n", b"text/event-stream"
+        )  # after an error a browser would not ask again
+        return
     if agency is None:
         await _answer(send, 401, b"")
         return
@@ -80,8 +88,10 @@ async def _say(send: Callable[[Message], Awaitable[None]], text: str) -> None:
     await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
 
-async def _answer(send: Callable[[Message], Awaitable[None]], status: int, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": _headers(b"text/plain")})
+async def _answer(
+    send: Callable[[Message], Awaitable[None]], status: int, body: bytes, kind: bytes = b"text/plain"
+) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": _headers(kind)})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -137,4 +147,11 @@ def _tell(agencies: list[int]) -> None:
 def _address() -> str:
     made = connections["default"].get_connection_params()
     keys = ("dbname", "user", "password", "host", "port")
-    return psycopg.conninfo.make_conninfo(**{key: made[key] for key in keys if made.get(key)})
+    # A line that went silent is noticed within a minute.
+    alive: dict[str, Any] = {
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    return psycopg.conninfo.make_conninfo(**{key: made[key] for key in keys if made.get(key)}, **alive)

@@ -65,7 +65,10 @@ def test_init_is_idempotent_and_stops_the_server_it_started(home: Path) -> None:
 def test_sql_answers_rows_and_the_application_sees_none(home: Path) -> None:
     as_owner = gongzhi(home, "db", "sql", "select count(*) as places from place", "--as", "owner", "--json")
     assert last(as_owner) == [{"places": 2007}]
-    assert last(gongzhi(home, "db", "sql", "select * from register", "--json")) == []
+    assert last(gongzhi(home, "db", "sql", "select * from register -- none\n;", "--json")) == []
+    services = last(gongzhi(home, "services", "--json"))
+    assert isinstance(services, list)
+    assert services[0]["records"] == 0
     refused = gongzhi(home, "db", "sql", "delete from register returning id", "--json")
     assert refused.returncode == 2
     assert "permission denied" in refused.stderr

@@ -10,6 +10,7 @@ from gongzhi.postgres.roles import prepare
 from gongzhi.postgres.server import Server
 
 NAME = "gongzhi"
+_ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL")
 
 
 @contextmanager
@@ -30,9 +31,14 @@ def database() -> Iterator[Server | None]:
         os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = prepare(admin, NAME)
         yield server
     finally:
-        for name in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+        for name in _ADDRESSES:
             os.environ.pop(name, None)
         server.stop()
+
+
+def without_addresses() -> dict[str, str]:
+    """Return the environment for a process that is to find, and hold, the embedded server by itself."""
+    return {name: value for name, value in os.environ.items() if name not in _ADDRESSES}
 
 
 def django() -> None:

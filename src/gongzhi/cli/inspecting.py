@@ -4,10 +4,15 @@ import argparse
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from gongzhi.cli.database import database, django, hang_up
-from gongzhi.cli.speak import FOUND, GOOD, leave, say, table, tell
+from gongzhi.cli.speak import FOUND, GOOD, complain, leave, say, table, tell
+from gongzhi.home import home
+from gongzhi.postgres.errors import PostgresError
+from gongzhi.postgres.server import Server
 from gongzhi.postgres.wheel import binary
 
 _ROWS = ("select", "with", "values", "table")
@@ -87,10 +92,10 @@ def run_url(_: argparse.Namespace) -> int:
 
 def run_sql(chosen: argparse.Namespace) -> int:
     """Run one statement with psql, as the application or as the owner."""
-    text = chosen.text.strip().rstrip(";")
+    text = chosen.text.strip().rstrip("; \n")
     rows = text.split(None, 1)[0].casefold() in _ROWS or " returning " in text.casefold() if text else False
     if chosen.json and rows:
-        text = f"WITH q AS ({text}) SELECT coalesce(json_agg(q), '[]') FROM q"
+        text = f"WITH q AS (\n{text}\n) SELECT coalesce(json_agg(q), '[]') FROM q"
     with database():
         address = os.environ["DATABASE_OWNER_URL" if chosen.role == "owner" else "DATABASE_URL"]
         style = ["-A", "-t", "-q"] if chosen.json else []
@@ -108,19 +113,11 @@ def run_sql(chosen: argparse.Namespace) -> int:
 
 
 def run_services(chosen: argparse.Namespace) -> int:
-    """List the services; without a database too, then without counts."""
-    os.environ.setdefault("DATABASE_URL", "")
-    django()
-    from gongzhi.kernel.service import services  # noqa: PLC0415
-
-    listed = [
-        {
-            "code": service.code, "title": service.title, "desk": service.desk,
-            "stages": [stage.code for stage in service.procedure.stages],
-            "actions": [action.code for action in service.procedure], "records": _count(service.code),
-        }
-        for service in services().values()
-    ]  # fmt: skip
+    """List the services; where there is no database yet, without counts."""
+    with _database_if_any():
+        django()
+        listed = _services()
+        hang_up()
     if chosen.json:
         tell(listed)
         return GOOD
@@ -135,6 +132,31 @@ def run_services(chosen: argparse.Namespace) -> int:
     ]
     say(table(("代码", "业务", "工作台", "记录"), rows))
     return GOOD
+
+
+@contextmanager
+def _database_if_any() -> Iterator[None]:
+    """Open the named database, or the embedded one if it was ever made; go on without where that cannot be had."""
+    with ExitStack() as held:
+        if os.environ.get("DATABASE_URL") or (Server(home()).data / "PG_VERSION").exists():
+            try:
+                held.enter_context(database())
+            except PostgresError as error:
+                complain(str(error))
+        yield
+
+
+def _services() -> list[dict[str, Any]]:
+    from gongzhi.kernel.service import services  # noqa: PLC0415
+
+    return [
+        {
+            "code": service.code, "title": service.title, "desk": service.desk,
+            "stages": [stage.code for stage in service.procedure.stages],
+            "actions": [action.code for action in service.procedure], "records": _count(service.code),
+        }
+        for service in services().values()
+    ]  # fmt: skip
 
 
 def _count(code: str) -> int | None:

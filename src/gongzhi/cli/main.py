@@ -1,8 +1,11 @@
 """The command ``gongzhi``. Exit 0: good; 1: a check found something; 2: bad input, one clear line, nothing half done."""
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 from gongzhi.cli import inspecting, running, setting_up, taking_in
 from gongzhi.cli.speak import BAD, Bad, complain
@@ -26,9 +29,17 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _end(number: int, _: FrameType | None) -> None:
+    """End as Ctrl-C does, on the way out of everything that is open, so that the embedded server is left properly."""
+    raise SystemExit(128 + number)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     chosen = parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _end)
     run: Command = chosen.run
     try:
         return run(chosen)

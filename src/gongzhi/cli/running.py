@@ -1,6 +1,7 @@
 """Commands that run the platform: demo, serve, live, worker."""
 
 import argparse
+import errno
 import os
 import socket
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gongzhi.cli.database import database, django, hang_up, install_city
+from gongzhi.cli.database import database, django, hang_up, install_city, without_addresses
 from gongzhi.cli.speak import GOOD, complain, leave, say
 from gongzhi.cli.supervisor import Child, Supervisor
 from gongzhi.postgres.errors import PostgresError
@@ -54,6 +55,8 @@ def run_demo(chosen: argparse.Namespace) -> int:
 
 def serve_everything(port: int, *, server: Server | None, sample: str | None) -> int:
     """Run web, live events and worker under one supervisor; call it inside ``database()``, after the installation."""
+    from django.conf import settings  # noqa: PLC0415
+
     from gongzhi.cli.setting_up import sample_accounts  # noqa: PLC0415
 
     _check_port(port)
@@ -61,25 +64,25 @@ def serve_everything(port: int, *, server: Server | None, sample: str | None) ->
     os.environ["GONGZHI_LIVE_URL"] = f"http://localhost:{port + 1}/live"
     os.environ["GONGZHI_ORIGIN"] = f"http://localhost:{port}"
     command = [sys.executable, "-m", "gongzhi.cli.main"]
+    own = None if server is None else without_addresses()  # each holds the embedded server: the last one stops it
     children = [
-        Child("web", [*command, "serve", "--port", str(port)]),
-        Child("live", [*command, "live", "--port", str(port + 1)]),
-        Child("worker", [*command, "worker"]),
+        Child("web", [*command, "serve", "--port", str(port)], own),
+        Child("live", [*command, "live", "--port", str(port + 1)], own),
+        Child("worker", [*command, "worker"], own),
     ]
     tables = sample_accounts()
 
     def ready() -> None:
         if not _answers(port):
             return
-        say(
-            f"\n共治已经打开：http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录，样例账号:\n\n{tables}\n"
-        )
-        say("按 Ctrl-C 结束。")
+        with suppress(OSError):  # nobody reads any more
+            say(
+                f"\n共治已经打开：http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录，样例账号:\n\n{tables}\n"
+            )
+            say("按 Ctrl-C 结束。")
         if sample not in (None, "none"):
-            from gongzhi.cli.setting_up import load_sample  # noqa: PLC0415
-
-            load_sample(str(sample))
-            hang_up()
+            filling = [*command, "init", "--city", settings.CITY, "--sample", str(sample)]
+            children.append(Child("sample", filling, own, once=True))
 
     supervisor = Supervisor(children, _keeper(server))
     threading.Thread(target=ready, daemon=True).start()
@@ -105,15 +108,22 @@ def _keeper(server: Server | None) -> Callable[[], None]:
     return watch
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            leave(f"端口 {port} 已被占用。请结束占用它的程序，或换一个端口，例如 make demo PORT={port + 100}。")
-        except OverflowError:
-            leave("端口应在 1 到 65534 之间。")
+def _check_port(port: int, host: str = "127.0.0.1") -> None:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OverflowError:
+        leave("端口应在 1 到 65534 之间。")
+    except socket.gaierror:
+        leave(f"地址 {host} 无法识别。请写本机的 IP 地址，例如 127.0.0.1 或 0.0.0.0。")
+    except PermissionError:
+        leave(f"没有权限使用端口 {port}。请换一个 1024 以上的端口。")
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            leave(f"本机没有地址 {host}。请写本机的 IP 地址，例如 127.0.0.1 或 0.0.0.0。")
+        leave(f"端口 {port} 已被占用。请结束占用它的程序，或换一个端口，例如 make demo PORT={port + 100}。")
 
 
 def _answers(port: int) -> bool:
@@ -130,6 +140,7 @@ def _answers(port: int) -> bool:
 
 def run_serve(chosen: argparse.Namespace) -> int:
     """Serve pages and API until stopped."""
+    _check_port(chosen.port, chosen.host)
     with database():
         from granian import Granian  # type: ignore[attr-defined] # noqa: PLC0415
         from granian.constants import Interfaces  # noqa: PLC0415
@@ -145,6 +156,7 @@ def run_serve(chosen: argparse.Namespace) -> int:
 
 def run_live(chosen: argparse.Namespace) -> int:
     """Serve the live events until stopped."""
+    _check_port(chosen.port, chosen.host)
     with database():
         from granian import Granian  # type: ignore[attr-defined] # noqa: PLC0415
         from granian.constants import Interfaces  # noqa: PLC0415

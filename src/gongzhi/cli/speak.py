@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 GOOD, FOUND, BAD = 0, 1, 2
@@ -25,9 +26,10 @@ def tell(value: Any) -> None:
 
 
 def complain(text: str) -> None:
-    """Write a line to the error stream."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Write a line to the error stream, if anybody still reads it."""
+    with suppress(OSError):  # the terminal was closed
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def leave(text: str) -> NoReturn:

@@ -16,15 +16,22 @@ from gongzhi.cli.speak import complain
 _GRACE = 10.0  # seconds that a process may take to finish what it does
 _LONGEST_PAUSE = 30.0
 _STEADY = 60.0  # a process that ran this long begins again with a short pause
+_TRIES = 4  # of a task that ends
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass
 class Child:
-    """A process to keep running; ``command`` as for subprocess."""
+    """A process to keep running; ``command`` and ``environment`` (None: ours) as for subprocess.
+
+    With ``once`` it has a task that ends: it is started again only if it failed, and not for ever.
+    """
 
     name: str
     command: list[str]
+    environment: dict[str, str] | None = None
+    once: bool = False
+    failures: int = 0
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     pause: float = 0.5
@@ -42,7 +49,7 @@ class Supervisor:
         held = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             while not self.stopping:
-                for child in self.children:
+                for child in list(self.children):
                     self._look_after(child)
                 self.watch()
                 time.sleep(0.2)
@@ -59,13 +66,21 @@ class Supervisor:
         now = time.monotonic()
         if child.process is None:
             if now >= child.again:
-                child.process, child.started = _start(child.command), now
+                child.process, child.started = _start(child), now
             return
         code = child.process.poll()
         if code is None:
             return
         _signal(child.process, signal.SIGKILL)  # what it started itself must not live on beside its successor
         child.process = None
+        if child.once and code == 0:
+            self.children.remove(child)
+            return
+        child.failures += 1
+        if child.once and child.failures == _TRIES:
+            self.children.remove(child)
+            complain(f"{child.name} 多次没有完成(代码 {code})，不再尝试。")
+            return
         if now - child.started > _STEADY:
             child.pause = 0.5
         complain(f"{child.name} 已停止（代码 {code}），{child.pause:.1f} 秒后重新启动。")
@@ -86,8 +101,14 @@ class Supervisor:
                 child.process.wait()
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: PLW1509 (one thread of ours forks, and the child only calls prctl)
+def _start(child: Child) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        child.command,
+        env=child.environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  (one thread of ours forks, and the child only calls prctl)
+    )
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
