@@ -72,6 +72,7 @@ def test_sql_answers_rows_and_the_application_sees_none(home: Path) -> None:
     refused = gongzhi(home, "db", "sql", "delete from register returning id", "--json")
     assert refused.returncode == 2
     assert "permission denied" in refused.stderr
+    assert last(refused) == {"error": refused.stderr.strip()}
 
 
 def test_a_password_lets_the_first_administrator_in(home: Path) -> None:

@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+import psycopg
+from django.db.utils import Error
+
 from gongzhi.cli import inspecting, running, setting_up, taking_in
-from gongzhi.cli.speak import BAD, Bad, complain
+from gongzhi.cli.speak import BAD, Bad, complain, tell
 from gongzhi.postgres.errors import PostgresError
 
 Command = Callable[[argparse.Namespace], int]
@@ -43,8 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Command = chosen.run
     try:
         return run(chosen)
-    except (Bad, PostgresError) as error:
-        complain(" ".join(str(error).split()))  # one line, whatever a library wrote into it
+    except (Bad, PostgresError, psycopg.Error, Error) as error:
+        text = " ".join(str(error).split())  # one line, whatever a library wrote into it
+        text = text if isinstance(error, Bad | PostgresError) else f"数据库没有完成这件事：{text}"
+        complain(text)
+        if getattr(chosen, "json", False):
+            tell({"error": text})
         return BAD
     except KeyboardInterrupt:
         return 130

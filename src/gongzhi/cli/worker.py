@@ -28,6 +28,7 @@ def work() -> None:
     ending = threading.Event()
     watcher = threading.Thread(target=_watch, args=(ending,), daemon=True)
     watcher.start()
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it would say several times a second what is said here
     try:
         asyncio.run(_jobs())
     except ConnectorException as error:
@@ -58,7 +59,7 @@ def _watch(ending: threading.Event) -> None:
                 task()
                 due[task] = time.monotonic() + every[task]
             except (Error, NoPost) as error:
-                log.warning("%s: %s", getattr(task, "__name__", task), error)
+                log.warning("%s: %s", getattr(task, "__name__", task), str(error).partition("\n")[0])
                 connection.close()
                 due[task] = time.monotonic() + 5
         ending.wait(0.5)
