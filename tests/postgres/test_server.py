@@ -145,6 +145,7 @@ def test_odd_and_long_homes_work(home: Path, name: str) -> None:
         assert parse(server.url())["host"] == str(server.socket_folder)
     finally:
         server.stop()
+        assert not server.socket_folder.exists()
 
 
 def test_one_home_by_two_names_is_one_server(home: Path) -> None:

@@ -13,9 +13,7 @@ from gongzhi.cli.speak import GOOD, bar, leave, say, table
 def add(commands: Any) -> None:
     """Declare the commands."""
     init = commands.add_parser("init", help="建立一座城市的数据库；再次运行不改变任何内容")
-    init.add_argument(
-        "--city", default=os.environ.get("GONGZHI_CITY") or "huaian", help="城市资料包的名称，或资料包文件夹的绝对路径"
-    )
+    init.add_argument("--city", help="城市资料包的名称，或资料包文件夹的绝对路径；不写时用 GONGZHI_CITY")
     init.add_argument("--sample", choices=("none", "small", "city"), default="none", help="同时生成样例诉求和样例账号")
     init.set_defaults(run=run_init)
     upgrade = commands.add_parser("upgrade", help="把数据库升级到这个版本，并作检查")
@@ -28,7 +26,8 @@ def add(commands: Any) -> None:
 
 def run_init(chosen: argparse.Namespace) -> int:
     """Make the city's database."""
-    os.environ["GONGZHI_CITY"] = chosen.city
+    if chosen.city:
+        os.environ["GONGZHI_CITY"] = chosen.city
     with database():
         django()
         added = install_city(accounts=chosen.sample != "none")

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -111,6 +111,8 @@ class Server:
             self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "60")
             if self._process is not None:
                 self._process.wait()
+            with suppress(OSError):  # a short one lies among everybody's temporary files
+                self.socket_folder.rmdir()
         return True
 
     def ready(self) -> bool:
