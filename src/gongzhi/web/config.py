@@ -12,7 +12,7 @@ from django.utils.csp import CSP
 
 LIVE_URL = os.environ.get("GONGZHI_LIVE_URL", "")
 HTTPS = os.environ.get("GONGZHI_HTTPS", "") == "1"
-PROXIES = frozenset(filter(None, os.environ.get("GONGZHI_PROXIES", "").split(",")))
+PROXIES = frozenset(os.environ.get("GONGZHI_PROXIES", "").replace(",", " ").split())
 """Addresses of the proxies whose X-Forwarded-For is believed."""
 
 ROOT_URLCONF = "gongzhi.web.urls"
@@ -80,7 +80,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "gongzhi.web.errors.forbidden_form"
-CSRF_TRUSTED_ORIGINS = list(filter(None, os.environ.get("GONGZHI_ORIGINS", "").split(",")))
+CSRF_TRUSTED_ORIGINS = os.environ.get("GONGZHI_ORIGINS", "").replace(",", " ").split()
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES and HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
