@@ -28,8 +28,10 @@ class Failed(Exception):
 def main():
     """Set up for running (`run`) or for development (`dev`)."""
     kind = sys.argv[1] if len(sys.argv) > 1 else "run"
-    os.makedirs(os.path.join(TOOLS, "stamps"), exist_ok=True)
     try:
+        os.makedirs(os.path.join(TOOLS, "stamps"), exist_ok=True)
+        if not os.path.exists(UV):
+            forget("uv")
         step("uv", ["requirements-tools.lock"], get_uv)
         faults = []
         assets = threading.Thread(target=guarded, args=(faults, get_assets))
@@ -40,17 +42,24 @@ def main():
             assets.join()
         if faults:
             raise faults[0]
-    except Failed as error:
-        sys.stderr.write("\n%s\n" % error)
+    except (Failed, OSError) as error:
+        sys.stderr.write("\n%s\n" % sentence(error))
         return 2
     return 0
+
+
+def sentence(error):
+    """Say what went wrong: our own sentence, or what the system said of a file."""
+    if isinstance(error, OSError):
+        return "无法读写文件：%s。请检查磁盘空间和权限，然后重新运行 make。" % error
+    return str(error)
 
 
 def guarded(faults, work):
     """Run in a thread and keep what went wrong."""
     try:
         work()
-    except Failed as error:
+    except (Failed, OSError) as error:
         faults.append(error)
 
 
@@ -70,6 +79,13 @@ def step(name, sources, work):
     with open(stamp + ".new", "w") as file:
         file.write(made)
     os.replace(stamp + ".new", stamp)
+
+
+def forget(name):
+    """Drop a stamp whose work is no longer there."""
+    path = os.path.join(TOOLS, "stamps", name)
+    if os.path.exists(path):
+        os.remove(path)
 
 
 def run(command, what, cwd=ROOT):
@@ -140,9 +156,7 @@ def get_packages(kind):
 
     if not works(python):
         for name in ("run", "dev"):
-            path = os.path.join(TOOLS, "stamps", name)
-            if os.path.exists(path):
-                os.remove(path)
+            forget(name)
     step(kind, sources, work)
 
 
@@ -160,9 +174,7 @@ def get_assets():
     """Fetch the pages' scripts, styles and fonts with npm, and keep the files that pages use."""
     vendor = os.path.join(ROOT, "src", "gongzhi", "web", "static", "vendor")
     if not os.path.isdir(vendor):
-        stamp = os.path.join(TOOLS, "stamps", "assets")
-        if os.path.exists(stamp):
-            os.remove(stamp)
+        forget("assets")
 
     def work():
         say("准备页面资源 (npm)")

@@ -136,3 +136,36 @@ def test_a_python_without_venv_gets_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.strip().count("\n") == 0
     assert "sudo apt install python3-venv" in done.stderr
+
+
+def _clone_with_stamp(folder: Path) -> str:
+    """Lay a clone down that was set up once; return the start of a script that runs its set-up without a download."""
+    for name in ("tools", ".tools/stamps"):
+        (folder / name).mkdir(parents=True)
+    (folder / "tools" / "setup.py").write_text(
+        (ROOT / "tools" / "setup.py").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    return "import runpy, sys; made = runpy.run_path('tools/setup.py'); space = made['main'].__globals__; sys.argv = ['setup.py', 'run']; "
+
+
+def test_a_step_whose_result_was_deleted_is_done_again(tmp_path: Path) -> None:
+    code = _clone_with_stamp(tmp_path)
+    code += "space.update(get_packages=lambda kind: None, get_assets=lambda: None, get_uv=lambda: print('uv made')); "
+    (tmp_path / "requirements-tools.lock").write_text("")
+    for _ in range(2):  # the work of this test leaves no uv, only the stamp
+        done = subprocess.run(
+            [sys.executable, "-c", code + "made['main']()"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.stdout == "uv made\n"
+
+
+@pytest.mark.parametrize("part", ["get_uv", "get_packages", "get_assets"])
+def test_a_full_disk_stops_the_set_up_with_a_sentence(tmp_path: Path, part: str) -> None:
+    code = _clone_with_stamp(tmp_path)
+    (tmp_path / "requirements-tools.lock").write_text("")
+    code += "space.update(get_uv=lambda: None, get_packages=lambda kind: None, get_assets=lambda: None)\n"
+    code += f"def full(*given): raise OSError(28, 'No space left on device')\nspace['{part}'] = full\nsys.exit(made['main']())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
