@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from gongzhi.home import home, secret
+from gongzhi.kernel.desk import desks
 from gongzhi.postgres.urls import connection_settings
 from gongzhi.web.config import *  # noqa: F403  (the pages' own settings, as they stand)
 
@@ -16,6 +17,7 @@ SECRET_KEY = secret("django")
 DEBUG = False
 ALLOWED_HOSTS = os.environ.get("GONGZHI_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 
+DESKS = list(desks("gongzhi.desks"))
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -25,7 +27,7 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "gongzhi.kernel",
     "gongzhi.intake",
-    "gongzhi.desks.requests",
+    *DESKS,
     "gongzhi.web",
 ]
 

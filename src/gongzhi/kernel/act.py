@@ -14,11 +14,12 @@ import psycopg
 from django.db import connection
 from django.utils import timezone
 
-from gongzhi.kernel.compose import Draft, compose
+from gongzhi.kernel.compose import compose
 from gongzhi.kernel.context import Actor, ContextError, follow_code
+from gongzhi.kernel.draft import Draft
 from gongzhi.kernel.generate import Function, function
 from gongzhi.kernel.procedure import Action
-from gongzhi.kernel.refusals import Absent, ClockWrong, Conflict, Invalid, KeyReused, Refused, Unreachable
+from gongzhi.kernel.refusals import Absent, ClockWrong, Conflict, Invalid, KeyReused, PartsOpen, Refused, Unreachable
 from gongzhi.kernel.service import Service, service
 from gongzhi.kernel.vault import Upload, discard
 
@@ -29,6 +30,7 @@ __all__ = [
     "Done",
     "Invalid",
     "KeyReused",
+    "PartsOpen",
     "Refused",
     "Unreachable",
     "act",
@@ -141,6 +143,8 @@ def _outcome(declared: Service, action: Action, answer: tuple[Any, ...]) -> Done
                 who=who, agency=agency, at=at, version=version, action_title=first.title if first else done,
                 stage_title=declared.procedure.stage(stage).title,
             )  # fmt: skip
+        case "parts":
+            raise PartsOpen(version)
         case "reused":
             raise KeyReused
         case "clock":

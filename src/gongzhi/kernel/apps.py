@@ -1,15 +1,23 @@
-"""Django application of the kernel; start-up fails on an incomplete declaration."""
+"""Django application of the kernel."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class KernelConfig(AppConfig):
-    """Registers the declaration checks."""
+    """Registers the checks of the declarations, and lets every desk declare its services."""
 
     name = "gongzhi.kernel"
     label = "kernel"
     verbose_name = "内核"
 
+    def import_models(self) -> None:
+        """Import the kernel's tables, then the services of the desks, which stand on them."""
+        from gongzhi.kernel.desk import import_services  # noqa: PLC0415
+
+        super().import_models()
+        import_services(settings.DESKS)
+
     def ready(self) -> None:
-        """Load the checks, which Django runs before every command."""
-        from gongzhi.kernel import checks  # noqa: F401, PLC0415  (checks need the loaded registry)
+        """Register the checks."""
+        from gongzhi.kernel import checks  # noqa: F401, PLC0415

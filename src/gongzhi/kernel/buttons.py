@@ -5,7 +5,7 @@ from typing import Any
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Register
-from gongzhi.kernel.procedure import Action, Clock
+from gongzhi.kernel.procedure import Action, Clock, Effect
 from gongzhi.kernel.roles import ROLES, Scope
 
 
@@ -22,6 +22,7 @@ def possible(actor: Actor, record: Register, *, facts: Any = None) -> list[Actio
 def _fits(action: Action, actor: Actor, record: Register, facts: Any) -> bool:
     return (
         not action.creates
+        and not (action.effect is Effect.MORE and not record.service.extras)
         and any(role.code == actor.role for role in action.by)
         and action.leaves(record.stage_code)
         and not (ROLES[actor.role].scope is Scope.AGENCY and record.agency_id != actor.agency)

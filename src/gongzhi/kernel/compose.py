@@ -4,7 +4,6 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -14,76 +13,39 @@ from django.db import connection
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from gongzhi.kernel import workdays
+from gongzhi.kernel import owing
 from gongzhi.kernel.atlas import atlas
 from gongzhi.kernel.canonical import SALT_BYTES, canonical, salted
-from gongzhi.kernel.context import Actor, acting, follow_code, follow_hash
-from gongzhi.kernel.fields import Fact
-from gongzhi.kernel.forms import PERSON_FIELDS, BoundForm
+from gongzhi.kernel.context import acting, follow_code, follow_hash
+from gongzhi.kernel.draft import Draft, Found
+from gongzhi.kernel.forms import PERSON_FIELDS, WHOLE
+from gongzhi.kernel.generate import takes_more
 from gongzhi.kernel.keys import keyed_hash, new_key, seal_field, seal_words, unwrap, wrap
 from gongzhi.kernel.models import Register
-from gongzhi.kernel.procedure import SAME, Action, Clock, Effect, Gives
+from gongzhi.kernel.procedure import Clock, Gives
 from gongzhi.kernel.refusals import Absent, Invalid
-from gongzhi.kernel.roles import CLOCK, GRID, LOADER, OPERATOR, PORTAL
-from gongzhi.kernel.service import Service
-from gongzhi.kernel.vault import Stored, Upload, store
+from gongzhi.kernel.roles import GRID, LOADER, OPERATOR, PORTAL
+from gongzhi.kernel.service import service
+from gongzhi.kernel.vault import Upload, store
 from gongzhi.kernel.words import index_words
 
 _CHANNEL = {PORTAL.code: "portal", OPERATOR.code: "call", GRID.code: "grid", LOADER.code: "import"}
 _TITLE = 40  # characters of a title made from a longer text
 
 
-@dataclass
-class Draft:
-    """An act on its way: who does what to which record, and what has been worked out so far."""
-
-    actor: Actor
-    service: Service
-    action: Action
-    record: UUID | None
-    version: int | None
-    key: str | None
-    follow: str
-    at: datetime
-    loader: Actor | None
-    entry: UUID = field(default_factory=uuid7)
-    values: dict[str, Any] = field(default_factory=dict)
-    record_key: bytes = b""
-    found: Any = None
-    """What ``kernel.look`` told of the record: stage, place, deadline; None where it was not asked."""
-    words: dict[str, dict[str, object]] = field(default_factory=dict)
-    parties: list[dict[str, str]] = field(default_factory=list)
-    stored: list[Stored] = field(default_factory=list)
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def bound(self) -> BoundForm:
-        """The action's form."""
-        return self.service.form(self.action)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    service: str
-    stage: str
-    version: int
-    place: int
-    place_path: str
-    agency: int
-    stage_at: datetime
-    due_at: datetime | None
-    paused_at: datetime | None
-    wrapped: bytes | None
-
-
 def compose(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> Draft:
     """Fill the draft's arguments. Raises Invalid, Absent, vault.Rejected and vault.NoRoom."""
+    if draft.action.edits:
+        form = {**_held(draft), **form}
     _check(draft, form, files)
+    if draft.service.part_of and draft.action.creates:
+        _whole(draft)
     if draft.action.creates:
         _prepare_new(draft)
     elif _needs_look(draft, files):
         draft.found = _look(draft)
         draft.record_key = unwrap(draft.found.wrapped)
+    _parties(draft)
     arguments = draft.arguments
     arguments.update(
         post=draft.actor.post, loader=draft.loader.post if draft.loader else None, record=draft.record,
@@ -97,14 +59,30 @@ def compose(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> D
     arguments["place"] = draft.values.get("place")
     if draft.values.get("point"):
         arguments["lon"], arguments["lat"] = draft.values["point"]
-    arguments["agency"] = _agency(draft)
-    _deadline(draft)
-    _effect(draft)
+    if not draft.action.creates:
+        arguments["title"] = _new_title(draft)
+    arguments["agency"] = owing.agency(draft)
+    arguments["parties"] = orjson.dumps(draft.parties).decode() if draft.parties else None
+    owing.deadline(draft)
+    owing.effect(draft)
     if files:
         draft.stored = store(draft.record, draft.record_key, files)  # type: ignore[arg-type]
     _facts(draft)
     _body(draft)
     return draft
+
+
+def _held(draft: Draft) -> dict[str, Any]:
+    """Read what the record holds of the form's columns, for an action that edits them. Raises Absent."""
+    if all(role.code != draft.actor.role for role in draft.action.by):
+        raise Absent
+    with acting(draft.actor):
+        row = draft.service.model._default_manager.filter(pk=cast("UUID", draft.record)).first()
+    if row is None:
+        raise Absent
+    held = draft.service.values(row)
+    draft.held = {name: held[name] for name in (*draft.bound.columns, *draft.bound.city.facts)}
+    return {name: fact.typed(draft.held[name]) for name, fact in (draft.bound.columns | draft.bound.city.facts).items()}  # type: ignore[operator]
 
 
 def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> None:
@@ -141,13 +119,37 @@ def _prepare_new(draft: Draft) -> None:
         values["title"] = _short(str(values.get(draft.service.title_from) or draft.service.title))
     if "channel" in draft.bound.columns and not values.get("channel"):
         values["channel"] = _CHANNEL.get(draft.actor.role, "")
-    _parties(draft)
     now = timezone.localtime(draft.at)
     draft.arguments.update(
         number=draft.service.number.partition("{serial")[0].format(year=now.year),
         title=values["title"], key=wrap(draft.record_key),
-        parties=orjson.dumps(draft.parties).decode() if draft.parties else None,
     )  # fmt: skip
+
+
+def _whole(draft: Draft) -> None:
+    """Find the record that the new one is a part of; its place is the part's where none is named. Raises Invalid."""
+    number = str(draft.values[WHOLE]).strip().upper()
+    with acting(draft.actor):
+        held = Register.objects.filter(number=number, service_code=draft.service.part_of)
+        row = held.values_list("pk", "place", "closed_at").first()
+    title = service(draft.service.part_of).title
+    if row is None:
+        raise Invalid({WHOLE: [f"没有编号为“{number[:40]}”的{title}，或您看不到它。请检查编号。"]})
+    if row[2] is not None:
+        raise Invalid({WHOLE: [f"这条{title}已经结束，不能再往里加。"]})
+    draft.arguments["whole"] = row[0]
+    if draft.values.get("place") is None:
+        draft.values["place"] = row[1]
+
+
+def _new_title(draft: Draft) -> str | None:
+    """Return the title that the action gives the record, None where it keeps its own."""
+    source, given = draft.service.title_from, str(draft.values.get("title") or "").strip()
+    if given:
+        return given
+    if draft.action.edits and source in draft.held and draft.values[source] != draft.held[source]:
+        return _short(str(draft.values[source]))
+    return None
 
 
 def _short(text: str) -> str:
@@ -174,16 +176,17 @@ def _parties(draft: Draft) -> None:
 
 def _needs_look(draft: Draft, files: Sequence[Upload]) -> bool:
     action, bound = draft.action, draft.bound
-    spoken = any(fact.words and draft.values.get(name) for name, fact in (bound.columns | bound.extras).items())
+    spoken = any(fact.words and draft.values.get(name) for name, fact in bound.said.items())
     return bool(
         files
         or spoken
-        or action.gives in (Gives.DISPATCH, Gives.CENTRE)
+        or action.gives in (Gives.DISPATCH, Gives.CENTRE, Gives.FILER, Gives.BEFORE)
+        or action.edits
         or action.clock in (Clock.RESUME, Clock.EXTEND)
     )
 
 
-def _look(draft: Draft) -> _Found:
+def _look(draft: Draft) -> Found:
     """Ask for the record as it stands. Raises Absent."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -193,81 +196,7 @@ def _look(draft: Draft) -> _Found:
         row = cursor.fetchone()
     if row is None or row[0] != draft.service.code:
         raise Absent
-    return _Found(*row)
-
-
-def _agency(draft: Draft) -> int | None:
-    """Return the agency that the action gives the record to. Raises Invalid where the city has none of the kind."""
-    match draft.action.gives:
-        case Gives.CHOSEN:
-            chosen: int = draft.values["agency"]
-            return chosen
-        case Gives.DISPATCH | Gives.CENTRE as kind:
-            path = atlas().places[draft.values["place"]][0] if draft.action.creates else draft.found.place_path
-            agency = atlas().nearest(kind.value, path)
-            if agency is None and kind is Gives.CENTRE:
-                agency = atlas().nearest(Gives.DISPATCH.value, path)
-            if agency is None:
-                raise Invalid({"": ["本市资料里没有可以接收的受理单位，请联系管理员。"]})
-            return agency
-        case _:
-            return draft.actor.agency if draft.action.effect is Effect.TASK or draft.action.creates else None
-
-
-def _deadline(draft: Draft) -> None:
-    """Work out the deadline that the action begins, moves, or ends."""
-    action, at = draft.action, draft.at
-    due, source = None, ""
-    if action.target is not SAME:
-        owed = draft.service.procedure.owed(action.target.code)
-        if owed and owed.within:
-            due = workdays.due(at, owed.within.days)
-            source = "" if CLOCK in owed.by else str(owed.source)
-    elif draft.found is not None and draft.found.due_at is not None:
-        owed = draft.service.procedure.owed(draft.found.stage)
-        source = str(owed.source) if owed else ""
-        if action.clock is Clock.RESUME:
-            due = workdays.shift(draft.found.due_at, draft.found.paused_at or at, at)
-        elif action.clock is Clock.EXTEND:
-            days = _asked(draft)
-            due = (
-                workdays.due(draft.found.due_at, days) if days else draft.found.due_at
-            )  # none asked: the guard refuses
-    draft.arguments.update(due=due, amber=workdays.amber(at, due) if due and source else None, source=source)
-
-
-def _asked(draft: Draft) -> int:
-    with acting(draft.actor):
-        days = draft.service.model._default_manager.values_list("asked_days", flat=True).get(
-            pk=cast("UUID", draft.record)
-        )
-    return int(days)
-
-
-def _effect(draft: Draft) -> None:
-    values, arguments = draft.values, draft.arguments
-    match draft.action.effect:
-        case Effect.LINK:
-            with acting(draft.actor):
-                number = str(values["other"]).strip().upper()
-                other = (
-                    Register.objects.filter(number=number)
-                    .exclude(pk=cast("UUID", draft.record))
-                    .values_list("pk", flat=True)
-                    .first()
-                )
-            if other is None:
-                raise Invalid({"other": ["没有这个编号的另一条记录，或您看不到它。请检查编号。"]})
-            arguments["other"] = other
-        case Effect.TASK:
-            arguments.update(
-                task=uuid7(), task_title=values["task"], task_due=workdays.due(draft.at, values["task_days"])
-            )
-        case Effect.TASK_DONE:
-            try:
-                arguments["task"] = UUID(str(values["task_id"]))
-            except ValueError:
-                raise Invalid({"task_id": ["没有这项任务。"]}) from None
+    return Found(*row)
 
 
 def _facts(draft: Draft) -> None:
@@ -276,9 +205,11 @@ def _facts(draft: Draft) -> None:
     searchable: list[str] = [draft.values["title"]] if draft.action.creates else []
     for name, fact in bound.columns.items():
         value = draft.values[name]
-        arguments[f"f_{name}"] = _column(fact, value)
+        arguments[f"f_{name}"] = fact.stored(value)
         if fact.search and value:
             searchable.append(value)
+    if takes_more(draft.action):
+        arguments["more"] = orjson.dumps(bound.more(draft.values)).decode()
     arguments["words"] = " ".join(index_words(searchable))
     arguments["files"] = None
     if draft.stored:
@@ -289,30 +220,20 @@ def _facts(draft: Draft) -> None:
         arguments["files"] = orjson.dumps(rows).decode()
 
 
-def _column(fact: Fact, value: Any) -> Any:
-    if value in ("", None):
-        return (
-            "" if not getattr(fact, "null", False) and getattr(fact, "empty_strings_allowed", True) else _default(fact)
-        )
-    return int(value) if getattr(fact, "get_internal_type", str)() == "IntegerField" else value
-
-
-def _default(fact: Any) -> Any:
-    return fact.default if fact.has_default() else None
-
-
 def _body(draft: Draft) -> None:
     bound, action, arguments = draft.bound, draft.action, draft.arguments
     said: dict[str, Any] = {}
     heard: dict[str, str] = {}
-    spoken = {"title": draft.values["title"]} if draft.action.creates else {}
-    for name, fact in (bound.columns | bound.extras).items():
+    spoken = {"title": arguments["title"]} if arguments.get("title") else {}
+    for name, fact in bound.said.items():
         value = draft.values[name]
+        if name in draft.held and fact.stored(value) == fact.stored(draft.held[name]):
+            continue  # an entry of an edit says what changed
         if fact.words:
             if value:
                 spoken[name] = value
         else:
-            said[name] = fact.entry_value(_column(fact, value))
+            said[name] = fact.entry_value(fact.stored(value))
     for name, text in spoken.items():
         salt = secrets.token_bytes(SALT_BYTES)
         draft.words[name] = {"new": text, "salt": salt.hex()}
@@ -333,6 +254,7 @@ def _body(draft: Draft) -> None:
         "due": _instant(arguments["due"]) if arguments["due"] else None,
         "agency": arguments["agency"],
         "place": arguments["place"],
+        **({"whole": str(arguments["whole"])} if "whole" in arguments else {}),
         "set": said,
         "with": heard,
         "files": [f.digest for f in draft.stored],

@@ -6,9 +6,12 @@ filters.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from gongzhi.kernel.codes import titles
@@ -17,13 +20,38 @@ Json = str | int | bool | None
 
 
 class Fact:
-    """What the kernel asks of a column beyond what Django asks."""
+    """What the kernel asks of a column beyond what Django asks.
+
+    ``sql`` is the type of the generated functions' parameter, ``python`` the type in which API and exports give the value.
+    ``ranges`` lets lists narrow it from a least to a most.
+    """
 
     words = False
     search = False
     listed = False
+    ranges = False
+    sql = "text"
+    python: type = str
     verbose_name: Any
+    help_text: Any
     name: str
+    null: bool
+
+    @property
+    def empty(self) -> str:
+        """SQL of the column's value when nothing was said."""
+        return "NULL" if self.null else "''"
+
+    def stored(self, value: Any) -> Any:
+        """Return a cleaned form value as the column holds it."""
+        if value in ("", None):
+            return self.given_nothing()
+        return value
+
+    def given_nothing(self) -> Any:
+        """Return what the column holds when the form was left empty."""
+        field: Any = self
+        return field.default if field.has_default() else (None if self.null else "")
 
     def deconstruct(self) -> Any:
         """Return what a migration needs of the column: no words for people, whose change is no change of the database."""
@@ -34,6 +62,10 @@ class Fact:
             args,
             {key: value for key, value in options.items() if key not in ("verbose_name", "help_text")},
         )
+
+    def typed(self, value: Any) -> Any:
+        """Return a held value as a form shows it and takes it back."""
+        return "" if value is None else value
 
     def entry_value(self, value: Any) -> Json:
         """Return the value as it stands in an entry's canonical text (never called for ``words``)."""
@@ -75,9 +107,22 @@ class Line(Fact, models.CharField):
 class Whole(Fact, models.IntegerField):
     """A whole number between ``least`` and ``most``, both included."""
 
+    listed = ranges = True
+    sql = "int"
+    python = int
+
     def __init__(self, verbose_name: Any = None, *, least: int = 0, most: int = 2**31 - 1, **options: Any) -> None:
         self.least, self.most = least, most
-        super().__init__(verbose_name, **options)
+        super().__init__(verbose_name, **_nothing_allowed(options))
+
+    @property
+    def empty(self) -> str:
+        """NULL, or zero where the column counts."""
+        return "NULL" if self.null else "0"
+
+    def stored(self, value: Any) -> Any:
+        """Return the number."""
+        return self.given_nothing() if value in ("", None) else int(value)
 
     def deconstruct(self) -> Any:
         """Keep the bounds in migrations, because a CHECK is made of them."""
@@ -87,6 +132,164 @@ class Whole(Fact, models.IntegerField):
     def formfield(self, **options: Any) -> Any:
         """Return a number field with both bounds."""
         return super().formfield(**{"min_value": self.least, "max_value": self.most, **options})
+
+
+class Day(Fact, models.DateField):  # type: ignore[type-arg]
+    """A day of the calendar between 1800 and 2199."""
+
+    listed = ranges = True
+    sql = "date"
+
+    def __init__(self, verbose_name: Any = None, **options: Any) -> None:
+        super().__init__(verbose_name, **_nothing_allowed(options))
+
+    def formfield(self, **options: Any) -> Any:
+        """Return a field for a day, in the way the browser's own calendar writes it."""
+        return super().formfield(
+            **{"validators": [_in_calendar], "input_formats": ["%Y-%m-%d", "%Y/%m/%d", "%Y年%m月%d日"], **options}
+        )
+
+    def display(self, value: Any) -> str:
+        """2026年11月23日."""
+        if isinstance(value, str) and value:
+            value = date.fromisoformat(value)
+        return f"{value.year}年{value.month}月{value.day}日" if value else ""
+
+
+def _in_calendar(value: date) -> None:
+    if not 1800 <= value.year < 2200:
+        raise ValidationError("年份应在 1800 到 2199 之间。")
+
+
+YES_NO: Mapping[str, str] = {"yes": "是", "no": "否"}
+_YES, _NO = frozenset(("yes", "true", "1", "on", "是", "有")), frozenset(("no", "false", "0", "off", "否", "无"))
+
+
+class FlagChoice(forms.Field):
+    """Yes or no; nothing said is neither."""
+
+    choices = list(YES_NO.items())
+
+    def to_python(self, value: Any) -> bool | None:
+        """Return the truth value, None where nothing was said."""
+        if value in self.empty_values or isinstance(value, bool):
+            return value if isinstance(value, bool) else None
+        said = str(value).strip().casefold()
+        if said not in _YES | _NO:
+            raise ValidationError("请选择“是”或“否”。")
+        return said in _YES
+
+
+class Flag(Fact, models.BooleanField):  # type: ignore[type-arg]
+    """Yes or no."""
+
+    listed = True
+    sql = "boolean"
+    python = bool
+
+    def __init__(self, verbose_name: Any = None, **options: Any) -> None:
+        super().__init__(verbose_name, **_nothing_allowed(options))
+
+    @property
+    def empty(self) -> str:
+        """NULL, or no."""
+        return "NULL" if self.null else "false"
+
+    def formfield(self, **options: Any) -> Any:
+        """Return a choice of two."""
+        required = options.pop("required", not self.blank)
+        return FlagChoice(label=self.verbose_name, help_text=self.help_text, required=required)
+
+    def display(self, value: Any) -> str:
+        """是, 否, or nothing."""
+        return "" if value is None else YES_NO["yes" if value else "no"]
+
+
+class Measure(Fact, models.DecimalField):  # type: ignore[type-arg]
+    """A decimal number with a unit, between zero and ``most``; never a float, so that entries stay exact."""
+
+    listed = ranges = True
+    sql = "numeric"
+    python = Decimal
+
+    def __init__(
+        self, verbose_name: Any = None, *, unit: str = "", places: int = 2, most: int = 10**9, **options: Any
+    ) -> None:
+        self.unit, self.places, self.most = unit, places, most
+        options.update(max_digits=len(str(most)) + places, decimal_places=places)
+        super().__init__(verbose_name, **_nothing_allowed(options))
+
+    def deconstruct(self) -> Any:
+        """Keep in migrations what the column and its CHECK are made of."""
+        name, path, args, options = super().deconstruct()
+        options = {key: value for key, value in options.items() if key not in ("max_digits", "decimal_places")}
+        return name, path, args, {**options, "places": self.places, "most": self.most}
+
+    def formfield(self, **options: Any) -> Any:
+        """Return a number field with both bounds."""
+        return super().formfield(**{"min_value": 0, "max_value": self.most, **options})
+
+    def stored(self, value: Any) -> Any:
+        """Return the number with the column's decimals."""
+        if value in ("", None):
+            return self.given_nothing()
+        return Decimal(value).quantize(Decimal(1).scaleb(-self.places))
+
+    def display(self, value: Any) -> str:
+        """86.50 m²."""
+        if value in ("", None):
+            return ""
+        return f"{Decimal(value):,.{self.places}f}{f' {self.unit}' if self.unit else ''}"
+
+
+class MoneyField(forms.Field):
+    """An amount in the city's currency, typed with a decimal point; the value is in the smallest unit (fen, cent)."""
+
+    def to_python(self, value: Any) -> int | None:
+        """Return the amount in hundredths, None where nothing was given."""
+        if value in self.empty_values:
+            return None
+        text = str(value).strip().lstrip("¥￥$").replace(",", "").replace("，", "")
+        try:
+            hundredths = Decimal(text) * 100
+        except InvalidOperation:
+            raise ValidationError("请填写金额，例如 1280.00。") from None
+        if not hundredths.is_finite() or not 0 <= hundredths <= 10**15:
+            raise ValidationError("金额超出了可以填写的范围。")
+        if hundredths != hundredths.to_integral_value():
+            raise ValidationError("金额最多两位小数。")
+        return int(hundredths)
+
+
+class Money(Fact, models.BigIntegerField):  # type: ignore[type-arg]
+    """An amount of money in hundredths (fen, cent) of the city's currency."""
+
+    listed = ranges = True
+    sql = "bigint"
+    python = int
+
+    def __init__(self, verbose_name: Any = None, **options: Any) -> None:
+        super().__init__(verbose_name, **_nothing_allowed(options))
+
+    def formfield(self, **options: Any) -> Any:
+        """Return a field that takes an amount with a decimal point."""
+        required = options.pop("required", not self.blank)
+        return MoneyField(label=self.verbose_name, help_text=self.help_text, required=required)
+
+    def typed(self, value: Any) -> Any:
+        """1280.00."""
+        return "" if value is None else f"{Decimal(value) / 100:.2f}"
+
+    def display(self, value: Any) -> str:
+        """¥1,280.00."""
+        return "" if value is None else f"¥{Decimal(value) / 100:,.2f}"
+
+
+def _nothing_allowed(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options; a column that may be left empty and has no default holds NULL then."""
+    if options.get("blank") and "default" not in options:
+        options["null"] = True
+    return options
 
 
 class CodeChoice(forms.ChoiceField):

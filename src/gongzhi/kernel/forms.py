@@ -12,7 +12,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
-from gongzhi.kernel.fields import Fact
+from gongzhi.kernel.extras import Extras, extras
+from gongzhi.kernel.fields import Fact, Json
 
 if TYPE_CHECKING:
     from gongzhi.kernel.service import Service
@@ -87,6 +88,11 @@ class Form:
         return {}
 
 
+def asks(*writes: str, required: tuple[str, ...] = (), **more: Any) -> type[Form]:
+    """Return a form that writes these columns; ``more`` are facts of the entry alone, or persons, by name."""
+    return type("Asks", (Form,), {"writes": writes, "required": required, "__doc__": "", **more})
+
+
 def _whole_text(value: Any) -> Any:
     """Return the value; half a character (a lone surrogate) can be kept by nothing that follows. Raises ValidationError."""
     if isinstance(value, str) and not value.isascii():
@@ -100,12 +106,16 @@ def _whole_text(value: Any) -> Any:
 class BoundForm:
     """A form as one service's action uses it: its fields in order, and where each value goes."""
 
-    def __init__(self, service: "Service", form: type[Form]) -> None:
+    def __init__(self, service: "Service", form: type[Form], *, parted: bool = False, more: bool = False) -> None:
         self.form = form
+        self.city: Extras = extras(service.code) if more else Extras()
         self.columns: dict[str, Fact] = {}
         self.extras: dict[str, Fact] = {}
         self.persons: dict[str, Person] = {}
-        self.own: tuple[str, ...] = tuple(name for name in form.writes if name in OWN_FIELDS)
+        self.parted = parted
+        writes = form.writes if not parted or WHOLE in form.writes else (WHOLE, *form.writes)
+        self.own: tuple[str, ...] = tuple(name for name in writes if name in OWN_FIELDS)
+        self.writes = writes
         for name in form.writes:
             if name not in OWN_FIELDS:
                 self.columns[name] = service.fact(name)
@@ -121,8 +131,8 @@ class BoundForm:
     def fields(self) -> dict[str, forms.Field]:
         """The Django form fields by name: the record's own and the service's first, then persons, then extras."""
         made: dict[str, forms.Field] = {}
-        for name in self.form.writes:
-            must = name in self.form.required
+        for name in self.writes:
+            must = name in self.form.required or name == WHOLE
             if name in OWN_FIELDS:
                 made[name] = OWN_FIELDS[name](must)
                 made[name].label = self.form.labels.get(name, made[name].label)
@@ -131,7 +141,7 @@ class BoundForm:
                 made[name] = fact.formfield(**({"required": True} if must else {}))
         for role, person in self.persons.items():
             made.update(person.formfields(role))
-        for name, extra in self.extras.items():
+        for name, extra in (self.city.facts | self.extras).items():  # type: ignore[operator]
             column: Any = extra
             made[name] = column.formfield()
             made[name].label = column.verbose_name
@@ -150,14 +160,28 @@ class BoundForm:
             errors[name] = ["这一项不属于此表单。"]
         if not errors:
             errors = {name: [text] for name, text in self.form.check(values).items()}
+            errors |= self.city.faults(self.more(values))
         return values, errors
+
+    def more(self, values: Mapping[str, Any]) -> dict[str, Json]:
+        """Return the values of the city's own fields, as JSON keeps them."""
+        return {name: fact.entry_value(fact.stored(values.get(name))) for name, fact in self.city.facts.items()}
+
+    @property
+    def said(self) -> dict[str, Fact]:
+        """Every fact that the form asks for: the service's, the city's, and those of the entry alone."""
+        return {**self.columns, **self.city.facts, **self.extras}
 
     def form_class(self) -> type[forms.Form]:
         """Return a Django form of the same fields, for pages."""
         return type(self.form.__name__, (forms.Form,), dict(self.fields))
 
 
+WHOLE = "whole"
+"""Form field of a part: the number of the record that it belongs to."""
+
 OWN_FIELDS: Mapping[str, Any] = {
+    WHOLE: lambda must: forms.CharField(label="所属事项编号", max_length=40, required=must),
     "title": lambda must: forms.CharField(label="标题", max_length=120, required=must),
     "place": lambda must: PlaceField(label="所属地点", required=must),
     "agency": lambda must: AgencyField(label="责任单位", required=must),

@@ -6,14 +6,17 @@ and the guards stand in the UPDATE's WHERE. It answers ``done``, ``repeated``, `
 ``absent``, in one round trip. Its name carries a hash of its text, so that processes of the release before keep theirs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import Any
 
 from gongzhi.kernel.procedure import SAME, Action, Clock, Effect, Gives
 from gongzhi.kernel.roles import LOADER
 from gongzhi.kernel.service import Service
+
+PART = "part"
+"""Kind of the link from a record to what is a part of it."""
 
 _ANSWER = (
     "OUT o_outcome text, OUT o_record uuid, OUT o_number text, OUT o_version int, OUT o_stage text, "
@@ -40,12 +43,6 @@ def quoted(*texts: str) -> str:
     return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
 
 
-def column_type(service: Service, name: str) -> str:
-    """Return the SQL type of a service's column, without its length."""
-    field: Any = service.fact(name)
-    return {"TextField": "text", "CharField": "text", "IntegerField": "int"}.get(field.get_internal_type(), "text")
-
-
 def _parameters(service: Service, action: Action) -> list[tuple[str, str]]:
     form = service.form(action)
     made = [
@@ -55,14 +52,17 @@ def _parameters(service: Service, action: Action) -> list[tuple[str, str]]:
     if action.creates:
         made += [
             ("body_tail", "text"), ("number", "text"), ("place", "bigint"), ("agency", "bigint"), ("title", "text"),
-            ("lon", "float8"), ("lat", "float8"), ("channel", "text"), ("key", "bytea"), ("parties", "jsonb"),
+            ("lon", "float8"), ("lat", "float8"), ("channel", "text"), ("key", "bytea"),
         ]  # fmt: skip
+        if service.part_of:
+            made.append(("whole", "uuid"))
     else:
         made.append(("version", "int"))
-        if action.gives is not Gives.KEEP or action.effect is Effect.TASK:
-            made.append(("agency", "bigint"))
-        if "place" in form.own:
-            made.append(("place", "bigint"))
+        made += _changed(service, action)
+    if action.creates or form.persons:
+        made.append(("parties", "jsonb"))
+    if takes_more(action):
+        made.append(("more", "jsonb"))
     if sets_due(action):
         made += [("due", "timestamptz"), ("amber", "timestamptz"), ("source", "text")]
     if action.files:
@@ -76,12 +76,36 @@ def _parameters(service: Service, action: Action) -> list[tuple[str, str]]:
             made.append(("task", "uuid"))
     if action.creates or any(fact.search for fact in form.columns.values()):
         made.append(("words", "text"))
-    return made + [(f"f_{name}", column_type(service, name)) for name in form.columns]
+    return made + [(f"f_{name}", form.columns[name].sql) for name in form.columns]
+
+
+def _changed(service: Service, action: Action) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of what an action may change of the register's own columns."""
+    own = service.form(action).own
+    if action.gives is not Gives.KEEP or action.effect is Effect.TASK:
+        yield "agency", "bigint"
+    if "place" in own:
+        yield "place", "bigint"
+    if "point" in own:
+        yield from (("lon", "float8"), ("lat", "float8"))
+    if retitles(service, action):
+        yield "title", "text"
 
 
 def sets_due(action: Action) -> bool:
     """Return whether the action gives the record a new deadline (or none)."""
     return action.target is not SAME or action.clock in (Clock.RESUME, Clock.EXTEND)
+
+
+def retitles(service: Service, action: Action) -> bool:
+    """Return whether the action may change the title: it names one, or edits the text that the title is made of."""
+    form = service.form(action)
+    return not action.creates and ("title" in form.own or (action.edits and service.title_from in form.columns))
+
+
+def takes_more(action: Action) -> bool:
+    """Return whether the action writes the city's own fields (``kernel.extras``)."""
+    return action.creates or action.effect is Effect.MORE
 
 
 def _repeated(action: Action) -> str:
@@ -137,12 +161,27 @@ _PARTIES = """\
 """
 
 
+def _whole(service: Service) -> str:
+    """Return the test that the record of which this is a part is seen and still open, and holds it open meanwhile."""
+    if not service.part_of:
+        return ""
+    return f"""\
+    PERFORM FROM public.register r WHERE r.id = p_whole AND r.service = '{service.part_of}' AND r.closed_at IS NULL
+        AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL) FOR SHARE;
+    IF NOT FOUND THEN o_outcome := 'absent'; RETURN; END IF;
+"""
+
+
 def _create_body(service: Service, action: Action) -> str:
     table = service.model._meta.db_table
     defaults = {name: fact for name, fact in service.facts.items() if name not in service.form(action).columns}
-    names = ["record_id", *service.form(action).columns, *defaults]
-    values = ["p_record", *(f"p_f_{name}" for name in service.form(action).columns)]
-    values += [quoted(str(fact.default)) if fact.has_default() else "''" for fact in defaults.values()]  # type: ignore[attr-defined]
+    names = ["record_id", "more", *service.form(action).columns, *defaults]
+    values = ["p_record", "p_more", *(f"p_f_{name}" for name in service.form(action).columns)]
+    tie = f"""\
+    INSERT INTO public.link (a_id, b_id, kind, entry_id) VALUES (p_whole, p_record, '{PART}', p_entry);
+""" if service.part_of else ""  # fmt: skip
+    closed = "NULL" if action.target.open else "p_at"
+    values += [quoted(str(fact.default)) if fact.has_default() else fact.empty for fact in defaults.values()]  # type: ignore[attr-defined]
     return f"""\
 DECLARE
     a record;
@@ -150,22 +189,22 @@ DECLARE
     v_head bytea;
     v_body text;
 BEGIN
-{_repeated(action)}{_actor(action)}\
+{_repeated(action)}{_actor(action)}{_whole(service)}\
     SELECT path INTO v_path FROM public.place WHERE id = p_place AND ended_on IS NULL;
     IF NOT FOUND THEN o_outcome := 'absent'; RETURN; END IF;
     o_number := p_number || lpad(nextval('kernel.number_{service.code}')::text, 6, '0');
     v_body := p_body || o_number || p_body_tail;
     v_head := sha256(convert_to(v_body, 'UTF8'));
     INSERT INTO public.register (id, service, number, title, stage, agency_id, place_id, place_path, lon, lat, channel,
-                                 filed_by_id, opened_at, stage_at, due_at, amber_at, due_source, alert, version, entries,
-                                 head, follow)
+                                 filed_by_id, opened_at, stage_at, due_at, amber_at, due_source, closed_at, alert, version,
+                                 entries, head, follow)
     VALUES (p_record, '{service.code}', o_number, p_title, '{action.target.code}', p_agency, p_place, v_path, p_lon, p_lat,
-            p_channel, p_post, p_at, p_at, p_due, p_amber, p_source, 0, 1, 1, v_head, p_follow);
+            p_channel, p_post, p_at, p_at, p_due, p_amber, p_source, {closed}, 0, 1, 1, v_head, p_follow);
     INSERT INTO public.record_key (record_id, wrapped) VALUES (p_record, p_key);
     INSERT INTO public.register_words (record_id, words) VALUES (p_record, array_to_tsvector(string_to_array(p_words, ' ')));
     INSERT INTO public.{table} ({", ".join(names)})
     VALUES ({", ".join(values)});
-{_entry("''", f"'{action.target.code}'", "1", "1", action, "v_body")}{_PARTIES}{_FILES if action.files else ""}\
+{_entry("''", f"'{action.target.code}'", "1", "1", action, "v_body")}{tie}{_PARTIES}{_FILES if action.files else ""}\
     o_outcome := 'done'; o_record := p_record; o_version := 1; o_stage := '{action.target.code}';
 END"""
 
@@ -187,6 +226,10 @@ def _changes(service: Service, action: Action) -> list[str]:
     if "place" in service.form(action).own:
         made.append("place_id = coalesce(p_place, r.place_id)")
         made.append("place_path = coalesce((SELECT l.path FROM public.place l WHERE l.id = p_place), r.place_path)")
+    if "point" in service.form(action).own:
+        made += ["lon = coalesce(p_lon, r.lon)", "lat = coalesce(p_lat, r.lat)"]
+    if retitles(service, action):
+        made.append("title = coalesce(p_title, r.title)")
     if action.clock is Clock.PAUSE:
         made.append("paused_at = p_at")
     if action.clock is Clock.RESUME:
@@ -194,10 +237,6 @@ def _changes(service: Service, action: Action) -> list[str]:
     if action.effect is Effect.ESCALATE:
         made.append("alert = least(r.alert + 1, 3)")
     return made
-
-
-def _empty(service: Service, name: str) -> str:
-    return "0" if column_type(service, name) == "int" else "''"
 
 
 def _conditions(service: Service, action: Action) -> list[str]:
@@ -219,14 +258,8 @@ def _conditions(service: Service, action: Action) -> list[str]:
     return made
 
 
-def _change_body(service: Service, action: Action) -> str:
-    form = service.form(action)
-    table = service.model._meta.db_table
-    proven = "CASE WHEN r.follow = p_follow THEN r.id END" if action.resident else "NULL"
-    right = f"kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, {proven})"
-    where = ["r.id = p_record", f"r.service = '{service.code}'", right, *_conditions(service, action)]
-    if action.versioned:
-        where.insert(2, "r.version = p_version")
+def _before(service: Service, action: Action, right: str) -> str:
+    """Return what is tested before the register's row is changed."""
     before = ""
     if action.effect is Effect.LINK:
         before = """\
@@ -239,10 +272,25 @@ def _change_body(service: Service, action: Action) -> str:
     PERFORM FROM public.task t WHERE t.id = p_task AND t.record_id = p_record AND t.done_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN o_outcome := 'absent'; RETURN; END IF;
 """
+    if action.settles:
+        before += f"""\
+    PERFORM FROM public.register r WHERE r.id = p_record AND r.service = '{service.code}' AND {right} FOR UPDATE;
+    SELECT count(*) INTO o_version FROM public.link l JOIN public.register c ON c.id = l.b_id
+     WHERE FOUND AND l.a_id = p_record AND l.kind = '{PART}' AND c.closed_at IS NULL;
+    IF o_version > 0 THEN o_outcome := 'parts'; RETURN; END IF;
+"""
+    return before
+
+
+def _after(service: Service, action: Action) -> str:
+    """Return what is written once the register's row has changed."""
+    form, table = service.form(action), service.model._meta.db_table
     after = ""
     sets = [f"{name} = p_f_{name}" for name in form.columns]
     sets += [f"{name} = {name} + 1" for name in action.counts]
-    sets += [f"{name} = {_empty(service, name)}" for name in action.clears]
+    sets += [f"{name} = {service.fact(name).empty}" for name in action.clears]
+    if takes_more(action):
+        sets.append("more = more || p_more")
     if sets:
         after += f"    UPDATE public.{table} SET {', '.join(sets)} WHERE record_id = p_record;\n"
     if action.target is not SAME:
@@ -254,6 +302,8 @@ def _change_body(service: Service, action: Action) -> str:
     END IF;
 """
     after += _entry("v.stage", "v.stage_to", "v.version", "v.entries", action, "p_body")
+    if form.persons:
+        after += _PARTIES
     if action.files:
         after += _FILES
     if any(fact.search for fact in form.columns.values()):
@@ -271,6 +321,16 @@ def _change_body(service: Service, action: Action) -> str:
             )
         case Effect.TASK_DONE:
             after += "    UPDATE public.task SET done_at = p_at WHERE id = p_task;\n"
+    return after
+
+
+def _change_body(service: Service, action: Action) -> str:
+    proven = "CASE WHEN r.follow = p_follow THEN r.id END" if action.resident else "NULL"
+    right = f"kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, {proven})"
+    where = ["r.id = p_record", f"r.service = '{service.code}'", right, *_conditions(service, action)]
+    if action.versioned:
+        where.insert(2, "r.version = p_version")
+    before, after = _before(service, action, right), _after(service, action)
     changes = ",\n           ".join(_changes(service, action))
     return f"""\
 DECLARE

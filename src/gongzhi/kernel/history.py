@@ -71,7 +71,7 @@ def _line(service: Service, entry: Entry, key: bytes | None, files: list[Attachm
     if outside and action.anywhere:
         return None  # remarks, tasks and reminders are between those who work on it
     bound = service.form(action)
-    labels: dict[str, Any] = {**bound.columns, **bound.extras}
+    labels: dict[str, Any] = bound.said
     body = orjson.loads(entry.body)
     spoken = _spoken(entry, key, body["with"])
     shown = set(service.public) | {"reason", "comment"} if outside else None

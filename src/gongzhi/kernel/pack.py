@@ -4,6 +4,7 @@ A pack is a folder of ``gongzhi.cities``, or any folder whose path stands in ``G
 """
 
 import csv
+import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from functools import cache, cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from gongzhi.kernel.roles import STAFF
 
@@ -110,8 +112,7 @@ class Pack:
 @cache
 def load_pack(city: str) -> Pack:
     """Return the pack of this name, or in this folder. Raises PackError."""
-    named = Path(city)
-    folder: Traversable = named if named.is_absolute() else resources.files("gongzhi.cities") / city
+    folder = _folder(city)
     if not (folder / "city.toml").is_file():
         raise PackError(f"没有城市“{city}”的资料包：{folder} 里缺少 city.toml。")
     try:
@@ -133,6 +134,22 @@ def load_pack(city: str) -> Pack:
     pack = Pack(city, title, portal, (lon, lat), places, agencies, tuple(accounts.values()), taxonomy)
     _check(pack, former)
     return pack
+
+
+def pack_file(city: str, name: str) -> Any:
+    """Return the JSON in a file of the pack, None where the pack has no such file. Raises PackError."""
+    path = _folder(city) / name
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PackError(f"{name} 不是有效的 JSON：{error}") from error
+
+
+def _folder(city: str) -> Traversable:
+    named = Path(city)
+    return named if named.is_absolute() else resources.files("gongzhi.cities") / city
 
 
 def _rows[T](path: Traversable, make: Callable[[dict[str, str]], T]) -> Iterator[T]:

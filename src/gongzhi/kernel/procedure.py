@@ -71,6 +71,8 @@ class Gives(StrEnum):
     OWN = "own"  # the actor's agency
     DISPATCH = "dispatch"  # the nearest agency of kind dispatch, up the tree from the record's place
     CENTRE = "centre"  # the nearest agency of kind centre
+    FILER = "filer"  # the agency that made the record
+    BEFORE = "before"  # the agency that owed it when it last came to the target stage
 
 
 class Clock(StrEnum):
@@ -90,6 +92,7 @@ class Effect(StrEnum):
     TASK = "task"
     TASK_DONE = "task_done"
     ESCALATE = "escalate"
+    MORE = "more"  # the city's own fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class Action:
 
     ``title`` is the verb on the button. ``resident`` lets the person who holds the record's follow-up code act.
     ``tells`` names the nearest agency of a kind that gets a notice. ``counts`` are integer columns raised by one, ``clears`` columns set back to zero or to no text.
+    ``settles`` makes the action wait until every part of the record (``Service.part_of``) is closed.
+    ``edits`` begins the form with what the record holds; what is not named stays as it is.
     ``direct`` False keeps the action out of the record page's buttons (made by the system, or by a part of the page).
     """
 
@@ -139,6 +144,8 @@ class Action:
     resident: bool = False
     danger: bool = False
     direct: bool = True
+    settles: bool = False
+    edits: bool = False
     hint: str = ""
 
     @property

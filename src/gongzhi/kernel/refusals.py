@@ -43,6 +43,14 @@ class Conflict(Refused):
         )
 
 
+class PartsOpen(Refused):
+    """Parts of the record are not settled yet: ``count`` of them."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(f"还有 {count} 项没有办结，全部办结后才能做这一步。")
+
+
 class KeyReused(Refused):
     """The idempotency key belongs to another act."""
 

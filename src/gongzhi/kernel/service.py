@@ -12,9 +12,10 @@ from typing import Any
 
 from django.db import models
 
+from gongzhi.kernel.extras import extras
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.forms import BoundForm, Form
-from gongzhi.kernel.procedure import Action, Procedure
+from gongzhi.kernel.procedure import Action, Effect, Procedure
 from gongzhi.kernel.universal import UNIVERSAL
 
 
@@ -44,11 +45,13 @@ class Service:
     sentence in the words of the people who work with it. ``solved`` is the stage codes that count as answered.
     """
 
-    code: str
-    desk: str
     title: str
     number: str
     retention: Retention
+    code: str = ""
+    """By default the model's name in small letters."""
+    desk: str = ""
+    """By default the folder that the service lies in."""
     about: str = ""
     title_from: str = ""
     lists: tuple[str, ...] = ()
@@ -56,6 +59,11 @@ class Service:
     purposes: tuple[tuple[str, str], ...] = ()
     public: tuple[str, ...] = ()
     """Facts that the person with the follow-up code, who brought the matter, may read."""
+    part_of: str = ""
+    """Code of the service whose records these ones are parts of: findings of a round, parties of a case."""
+    plate: tuple[str, ...] = ()
+    """Facts that stand on the plate to be printed and fixed to the thing itself; without any there is no plate."""
+    icon: str = "folder"
     model: type[models.Model] = field(init=False, repr=False, compare=False)
     procedure: Procedure = field(init=False, repr=False, compare=False)
 
@@ -68,6 +76,20 @@ class Service:
         """The typed columns by name, in the order of the model."""
         return {f.name: f for f in self.model._meta.get_fields() if isinstance(f, Fact)}
 
+    @cached_property
+    def extras(self) -> dict[str, Fact]:
+        """The city's own fields by name."""
+        return dict(extras(self.code).facts)
+
+    def values(self, row: Any) -> dict[str, Any]:
+        """Return every fact of a row, declared or the city's own, by name."""
+        return {name: getattr(row, name) for name in self.facts} | {name: row.more.get(name) for name in self.extras}
+
+    @cached_property
+    def all_facts(self) -> dict[str, Fact]:
+        """The declared facts and the city's own."""
+        return {**self.facts, **self.extras}
+
     def action(self, code: str) -> Action:
         """Return the action with this code; KeyError where there is none."""
         return self.procedure.by_code[code]
@@ -79,11 +101,37 @@ class Service:
 
     @cached_property
     def _bound(self) -> dict[type[Form], BoundForm]:
-        return {action.form: BoundForm(self, action.form) for action in self.procedure}
+        return {
+            action.form: BoundForm(
+                self, action.form, parted=bool(self.part_of) and action.creates,
+                more=action.creates or action.effect is Effect.MORE,
+            )
+            for action in reversed(self.procedure.actions)  # where two share a form, the first has the say
+        }  # fmt: skip
 
     def form(self, action: Action) -> BoundForm:
         """Return the action's form with its fields."""
         return self._bound[action.form]
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether any of its stages has a deadline; a service without is a register, whose records wait for nobody."""
+        return any(action.within for action in self.procedure)
+
+    @cached_property
+    def parts(self) -> "list[Service]":
+        """The services whose records are parts of this one's."""
+        return [service for service in _services.values() if service.part_of == self.code]
+
+    @property
+    def columns(self) -> "list[Fact]":
+        """The facts that a list shows unless someone chooses others."""
+        return [self.facts[name] for name in self.lists or [n for n, f in self.facts.items() if f.listed][:3]]
+
+    @property
+    def narrowing(self) -> "list[Fact]":
+        """The facts by which a list is narrowed."""
+        return [self.facts[name] for name in self.filters or [n for n, f in self.facts.items() if f.listed]]
 
 
 _services: dict[str, Service] = {}
@@ -91,6 +139,9 @@ _services: dict[str, Service] = {}
 
 def register(model: type[models.Model], declared: Service, procedure: Procedure) -> None:
     """Enter a service; a code that is taken stops the start-up (ValueError)."""
+    for name, given in (("code", model._meta.model_name), ("desk", model._meta.app_label)):
+        if not getattr(declared, name):
+            object.__setattr__(declared, name, given)
     if declared.code in _services:
         raise ValueError(f"service {declared.code!r} is declared twice")
     object.__setattr__(declared, "model", model)
@@ -112,6 +163,8 @@ class Record(models.Model):
     """Base of every service: typed columns beside the narrow ``Register`` row. A subclass carries ``service`` and ``procedure``."""
 
     record: Any = models.OneToOneField("kernel.Register", models.PROTECT, primary_key=True, related_name="+")
+    more: Any = models.JSONField(default=dict, db_default={})
+    """The city's own fields of this service (``kernel.extras``): value by name."""
 
     class Meta:
         """An abstract base: each service has a table of its own."""

@@ -50,11 +50,16 @@ class Escalate(Form):
     note: Any = Line("催办意见", blank=True)
 
 
+class More(Form):
+    """The city's own fields of the service (``kernel.extras``)."""
+
+
 UNIVERSAL: tuple[Action, ...] = (
     Action("note", ANY, SAME, _TEAM, "备注", Note, hint="只有能看到这条记录的工作人员能看到备注。"),
     Action("attach", ANY, SAME, _TEAM, "补充附件", Attach, files=True),
     Action("link", ANY, SAME, _TEAM, "关联", Link, effect=Effect.LINK),
     Action("task", ANY, SAME, _TEAM, "交办任务", Task, effect=Effect.TASK),
     Action("task_done", ANY, SAME, _TEAM, "完成任务", TaskDone, effect=Effect.TASK_DONE, direct=False),
+    Action("more", ANY, SAME, _TEAM, "补充附加信息", More, effect=Effect.MORE, hint="本市为这项业务另设的栏目。"),
     Action("escalate", ANY, SAME, (MANAGER, CENTRE, CLOCK), "催办", Escalate, effect=Effect.ESCALATE),
 )

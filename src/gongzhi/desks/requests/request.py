@@ -101,8 +101,7 @@ class Request(Record):
     reopened: Any = Whole("要求重办次数", default=0, blank=True)
 
     service = Service(
-        code="request",
-        desk="requests",
+        icon="message-2",
         title="诉求",
         number="SQ{year}{serial:06}",
         retention=years(10),

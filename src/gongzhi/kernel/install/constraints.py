@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import models
 
-from gongzhi.kernel.fields import Code, Fact, Whole
+from gongzhi.kernel.fields import Code, Day, Fact, Measure, Money, Whole
 from gongzhi.kernel.generate import quoted
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.service import services
@@ -22,6 +22,10 @@ def conditions(model: type[models.Model]) -> dict[str, str]:
         column = str(field.column)
         if isinstance(field, Whole):
             made[column] = f"{column} BETWEEN {field.least} AND {field.most}"
+        elif isinstance(field, Measure | Money):
+            made[column] = f"{column} BETWEEN 0 AND {field.most if isinstance(field, Measure) else 10**15}"
+        elif isinstance(field, Day):
+            made[column] = f"{column} BETWEEN '1800-01-01' AND '2199-12-31'"
         elif isinstance(field, Code) and field.codes:
             made[column] = f"{column} IN ({quoted(*field.codes, *([''] if field.blank else []))})"
         elif isinstance(field, Code):

@@ -1,0 +1,61 @@
+"""An act on its way from a form to the database."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.forms import BoundForm
+from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.service import Service
+from gongzhi.kernel.vault import Stored
+
+
+@dataclass
+class Draft:
+    """An act on its way: who does what to which record, and what has been worked out so far."""
+
+    actor: Actor
+    service: Service
+    action: Action
+    record: UUID | None
+    version: int | None
+    key: str | None
+    follow: str
+    at: datetime
+    loader: Actor | None
+    entry: UUID = field(default_factory=uuid7)
+    values: dict[str, Any] = field(default_factory=dict)
+    record_key: bytes = b""
+    found: Any = None
+    """What ``kernel.look`` told of the record: stage, place, deadline; None where it was not asked."""
+    held: dict[str, Any] = field(default_factory=dict)
+    """For an action that edits: what the form's columns held before."""
+    words: dict[str, dict[str, object]] = field(default_factory=dict)
+    parties: list[dict[str, str]] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bound(self) -> BoundForm:
+        """The action's form."""
+        return self.service.form(self.action)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The record as ``kernel.look`` tells of it before the act; ``wrapped`` is its key."""
+
+    service: str
+    stage: str
+    version: int
+    place: int
+    place_path: str
+    agency: int
+    stage_at: datetime
+    due_at: datetime | None
+    paused_at: datetime | None
+    wrapped: bytes | None

@@ -1,0 +1,110 @@
+"""What follows from an action: who owes the record, until when, and what is written beside it."""
+
+from typing import cast
+from uuid import UUID
+
+import orjson
+from uuid_utils.compat import uuid7
+
+from gongzhi.kernel import workdays
+from gongzhi.kernel.atlas import atlas
+from gongzhi.kernel.context import acting
+from gongzhi.kernel.draft import Draft
+from gongzhi.kernel.models import Entry, Register
+from gongzhi.kernel.procedure import SAME, Clock, Effect, Gives
+from gongzhi.kernel.refusals import Invalid
+from gongzhi.kernel.roles import CLOCK
+
+
+def agency(draft: Draft) -> int | None:
+    """Return the agency that the action gives the record to. Raises Invalid where the city has none of the kind."""
+    match draft.action.gives:
+        case Gives.CHOSEN:
+            chosen: int = draft.values["agency"]
+            return chosen
+        case Gives.DISPATCH | Gives.CENTRE as kind:
+            path = atlas().places[draft.values["place"]][0] if draft.action.creates else draft.found.place_path
+            agency = atlas().nearest(kind.value, path)
+            if agency is None and kind is Gives.CENTRE:
+                agency = atlas().nearest(Gives.DISPATCH.value, path)
+            if agency is None:
+                raise Invalid({"": ["本市资料里没有可以接收的受理单位，请联系管理员。"]})
+            return agency
+        case Gives.FILER:
+            with acting(draft.actor):
+                filer = Register.objects.filter(pk=cast("UUID", draft.record)).values_list(
+                    "filed_by__agency", flat=True
+                )
+                return int(filer.get())
+        case Gives.BEFORE:
+            return _before(draft)
+        case _:
+            return draft.actor.agency if draft.action.effect is Effect.TASK or draft.action.creates else None
+
+
+def _before(draft: Draft) -> int:
+    """Return the agency that owed the record when it last came to the action's target stage."""
+    with acting(draft.actor):
+        came = Entry.objects.filter(record=draft.record, stage_to=draft.action.target.code).order_by("-seq")
+        for body in came.values_list("body", flat=True):
+            agency = orjson.loads(body).get("agency")
+            if agency is not None:
+                return int(agency)
+    return int(draft.found.agency)
+
+
+def deadline(draft: Draft) -> None:
+    """Work out the deadline that the action begins, moves, or ends."""
+    action, at = draft.action, draft.at
+    due, source = None, ""
+    if action.target is not SAME:
+        owed = draft.service.procedure.owed(action.target.code)
+        if owed and owed.within:
+            due = workdays.due(at, owed.within.days)
+            source = "" if CLOCK in owed.by else str(owed.source)
+    elif draft.found is not None and draft.found.due_at is not None:
+        owed = draft.service.procedure.owed(draft.found.stage)
+        source = str(owed.source) if owed else ""
+        if action.clock is Clock.RESUME:
+            due = workdays.shift(draft.found.due_at, draft.found.paused_at or at, at)
+        elif action.clock is Clock.EXTEND:
+            days = _asked(draft)
+            due = (
+                workdays.due(draft.found.due_at, days) if days else draft.found.due_at
+            )  # none asked: the guard refuses
+    draft.arguments.update(due=due, amber=workdays.amber(at, due) if due and source else None, source=source)
+
+
+def _asked(draft: Draft) -> int:
+    with acting(draft.actor):
+        days = draft.service.model._default_manager.values_list("asked_days", flat=True).get(
+            pk=cast("UUID", draft.record)
+        )
+    return int(days)
+
+
+def effect(draft: Draft) -> None:
+    """Work out what the action's effect writes. Raises Invalid."""
+    values, arguments = draft.values, draft.arguments
+    match draft.action.effect:
+        case Effect.LINK:
+            with acting(draft.actor):
+                number = str(values["other"]).strip().upper()
+                other = (
+                    Register.objects.filter(number=number)
+                    .exclude(pk=cast("UUID", draft.record))
+                    .values_list("pk", flat=True)
+                    .first()
+                )
+            if other is None:
+                raise Invalid({"other": ["没有这个编号的另一条记录，或您看不到它。请检查编号。"]})
+            arguments["other"] = other
+        case Effect.TASK:
+            arguments.update(
+                task=uuid7(), task_title=values["task"], task_due=workdays.due(draft.at, values["task_days"])
+            )
+        case Effect.TASK_DONE:
+            try:
+                arguments["task"] = UUID(str(values["task_id"]))
+            except ValueError:
+                raise Invalid({"task_id": ["没有这项任务。"]}) from None

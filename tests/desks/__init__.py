@@ -1,0 +1,1 @@
+"""Tests of the desks: each service lived through by hand, and what every declaration promises."""
