@@ -23,12 +23,12 @@ from gongzhi.intake.tables import Sheet, TableError
 from gongzhi.intake.tables import read as read_table
 from gongzhi.kernel.act import act
 from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
+from gongzhi.kernel.export import safe
 from gongzhi.kernel.models import Account, Place, Post
 from gongzhi.kernel.refusals import Invalid, Refused, Unreachable
 from gongzhi.kernel.service import Service, services
 
 ROW, REASON = "原文件行号", "未能导入的原因"
-_RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run these
 Progress = Callable[[int, int], None]
 
 
@@ -195,9 +195,5 @@ def _quarantine(
         writer = csv.writer(file)
         writer.writerow([ROW, REASON, *headers])
         for number, reasons, cells in bad:
-            writer.writerow([number, ";".join(reasons), *(_safe(tidy(cell)) for cell in cells)])
+            writer.writerow([number, ";".join(reasons), *(safe(tidy(cell)) for cell in cells)])
     return target
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_RISKY) else text

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connection
 
@@ -25,14 +26,19 @@ def find(actor: Actor, text: str, limit: int = 50) -> list[Register]:
     plain = "".join(text.split()).upper()
     if _NUMBER.fullmatch(plain):
         return list(_registers().filter(number=plain))
+    keys = find_keys(actor, text, limit)
+    found = {record.pk: record for record in _registers().filter(pk__in=keys)}
+    return [found[key] for key in keys if key in found]
+
+
+def find_keys(actor: Actor, text: str, limit: int, service: str = "") -> list[UUID]:
+    """Return the ids of the records of a service (or of any) that have every word of the text, the newest first."""
     words = query_words(text)
     if not words:
         return []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT record FROM kernel.find(%s, %s, %s)", [actor.post, words, limit])
-        keys = [row[0] for row in cursor.fetchall()]
-    found = {record.pk: record for record in _registers().filter(pk__in=keys)}
-    return [found[key] for key in keys if key in found]
+        cursor.execute("SELECT record FROM kernel.find(%s, %s, %s, %s)", [actor.post, words, service, limit])
+        return [row[0] for row in cursor.fetchall()]
 
 
 def alike(actor: Actor, text: str, *, least: int = 3, limit: int = 5) -> list[Alike]:

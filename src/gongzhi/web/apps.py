@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class WebConfig(AppConfig):
-    """Pages, API and static files. It has no tables of its own."""
+    """Pages, API and static files. Saved views are its only table."""
 
     name = "gongzhi.web"
     label = "web"

@@ -8,8 +8,8 @@ from django import forms
 from django.conf import settings
 from django.http import HttpRequest, QueryDict
 
-from gongzhi.kernel.fields import Code, Fact
-from gongzhi.kernel.forms import AgencyField, BoundForm, PlaceField, PointField
+from gongzhi.kernel.fields import Code, Fact, FlagChoice, MoneyField
+from gongzhi.kernel.forms import WHOLE, AgencyField, BoundForm, PlaceField, PointField
 from gongzhi.kernel.models import Agency, Place
 from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.places import WIDTH
@@ -42,6 +42,8 @@ class Asked:
     groups: Choices = field(default_factory=list)
     finer: list[tuple[str, str]] = field(default_factory=list)
     """For a place: the villages of the chosen township."""
+    step: str = "1"
+    unit: str = ""
     chosen: str = ""
     """For a place: the township that holds the value."""
 
@@ -71,9 +73,7 @@ def ask(
         if name in without:
             continue
         value = values.get(name)
-        text = "" if value is None else str(value)
-        if isinstance(value, (tuple, list)):
-            text = ",".join(str(part) for part in value)
+        text = _text(value)
         kind = "hidden" if name in hidden else _kind(asked_field, name)
         question = Asked(
             name, str(asked_field.label or name), kind, asked_field.required, text, list(errors.get(name, ())),
@@ -81,19 +81,38 @@ def ask(
             longest=getattr(asked_field, "max_length", None),
             least=getattr(asked_field, "min_value", None), most=getattr(asked_field, "max_value", None),
         )  # fmt: skip
+        if isinstance(asked_field, forms.DecimalField):
+            question.step = str(10 ** -(asked_field.decimal_places or 0)) if asked_field.decimal_places else "1"
+        question.unit = getattr(bound.said.get(name), "unit", "")
         _fill(question, bound, asked_field)
         made.append(question)
     return made
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case tuple() | list():
+            return ",".join(str(part) for part in value)
+        case _:
+            return str(value)
 
 
 def _kind(asked_field: forms.Field, name: str) -> str:
     match asked_field:
         case PlaceField() | AgencyField() | PointField():
             return asked_field.kind
-        case forms.ChoiceField():
+        case forms.ChoiceField() | FlagChoice():
             return "select"
-        case forms.IntegerField():
+        case forms.DecimalField() | forms.IntegerField():  # a decimal is an integer field to Django
             return "number"
+        case forms.DateField():
+            return "date"
+        case MoneyField():
+            return "money"
     if isinstance(asked_field.widget, forms.Textarea):
         return "textarea"
     return "tel" if name.endswith("_phone") else "text"
@@ -107,10 +126,12 @@ def _fill(question: Asked, bound: BoundForm, asked_field: Any) -> None:
         case "agency":
             question.groups = agencies()
         case "select":
-            fact = bound.columns.get(question.name) or bound.extras.get(question.name)
+            fact = bound.said.get(question.name)
             question.groups = code_choices(fact) if isinstance(fact, Code) else [("", list(asked_field.choices))]
             if len(question.groups) == 1 and len(question.groups[0][1]) <= RADIOS:
                 question.kind = "radio"
+                if question.value and not question.required:  # what was chosen can be taken back
+                    question.groups = [("", [*question.groups[0][1], ("", "不填")])]
 
 
 def _place(question: Asked) -> None:
@@ -169,13 +190,16 @@ def code_choices(fact: Fact) -> Choices:
     return [(parents.get(code, code), rows) for code, rows in groups.items()]
 
 
-def raw(data: QueryDict, bound: BoundForm) -> dict[str, Any]:
-    """Return what was posted for the form's fields; of a township and its village the finer one counts."""
+def raw(data: QueryDict, bound: BoundForm, *, blanks: bool = False) -> dict[str, Any]:
+    """Return what was posted for the form's fields; of a township and its village the finer one counts.
+
+    With ``blanks`` a field that was sent empty is there too: for a form that edits, it clears.
+    """
     typed: dict[str, Any] = {}
     for name in bound.fields:
         given = [text for text in data.getlist(name) if text.strip()]
-        if given:
-            typed[name] = given[-1]
+        if given or (blanks and name in data):
+            typed[name] = given[-1] if given else ""
     return typed
 
 
@@ -199,4 +223,5 @@ def grouped(asked: Iterable[Asked], persons: Mapping[str, Any]) -> list[Group]:
             where.append(question)
         else:
             what.append(question)
+    what.sort(key=lambda question: question.name != WHOLE)
     return [group for group in (Group("什么事", what), Group("在哪里", where), Group("怎么联系", who)) if group.asked]

@@ -6,9 +6,11 @@ from gongzhi.web import errors, health
 from gongzhi.web.api import api
 from gongzhi.web.console import (
     atlas,
+    bulk,
     deadlines,
     directory,
     doing,
+    exporting,
     importing,
     lists,
     notices,
@@ -16,6 +18,7 @@ from gongzhi.web.console import (
     queue,
     record,
     signing,
+    views,
 )
 from gongzhi.web.portal import follow, report
 
@@ -44,6 +47,10 @@ urlpatterns = [
     path("work/at", signing.at),
     path("work/s/<slug:code>/", lists.listing),
     path("work/s/<slug:code>/new", doing.new),
+    path("work/s/<slug:code>/bulk", bulk.bulk),
+    path("work/s/<slug:code>/export/<slug:kind>", exporting.export),
+    path("work/s/<slug:code>/views", views.save),
+    path("work/s/<slug:code>/views/<int:key>/drop", views.drop),
     path("work/r/<str:number>", record.show),
     path("work/r/<str:number>/do/<slug:code>", doing.do),
     path("work/r/<str:number>/person/<uuid:key>", persons.person),

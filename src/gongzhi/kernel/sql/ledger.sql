@@ -14,12 +14,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Search: the word test is not leakproof, so under row policies its index would not be used; here the rule is repeated.
-CREATE FUNCTION kernel.find(p_post bigint, p_words text[], p_limit int)
+CREATE FUNCTION kernel.find(p_post bigint, p_words text[], p_service text, p_limit int)
 RETURNS TABLE (record uuid, opened_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.id, r.opened_at
     FROM kernel.reach(p_post) a, public.register_words w JOIN public.register r ON r.id = w.record_id
     WHERE w.words @@ (SELECT string_agg(quote_literal(t), ' & ')::tsquery FROM unnest(p_words) t)
+      AND (p_service = '' OR r.service = p_service)
       AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
     ORDER BY r.opened_at DESC LIMIT p_limit
 $$;

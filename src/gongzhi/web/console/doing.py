@@ -13,7 +13,7 @@ from gongzhi.kernel.act import Conflict, Invalid, Refused, Unreachable, act
 from gongzhi.kernel.buttons import possible
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Register
-from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.procedure import Action, Effect
 from gongzhi.kernel.refusals import Absent
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import NoRoom, Rejected
@@ -50,6 +50,11 @@ def _given(request: HttpRequest, action: Action, record: Register) -> dict[str, 
     """Return what the form begins with: what the address names, and what the record holds already."""
     bound = record.service.form(action)
     held: dict[str, Any] = {}
+    if action.edits or action.effect is Effect.MORE:
+        now = record.service.values(record.facts)
+        held = {name: fact.typed(now[name]) for name, fact in bound.said.items() if name in now}
+    if "point" in bound.fields and record.lon is not None and record.lat is not None:
+        held["point"] = (record.lon, record.lat)
     if "category" in bound.columns:
         held["category"] = record.facts.category or None
     if "place" in bound.fields:
@@ -74,7 +79,7 @@ def _open(
 
 def _act(request: HttpRequest, actor: Actor, record: Register, action: Action) -> HttpResponse:
     service = record.service
-    typed = raw(request.POST, service.form(action))
+    typed = raw(request.POST, service.form(action), blanks=action.edits)
     key = form_key(request)
     given = request.POST.get("version", "")
     version = int(given) if given.isdecimal() and len(given) < 10 else None
@@ -127,7 +132,7 @@ def new(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
     service = declared(code)
     if not may_create(actor, service):
         raise Http404
-    typed = raw(request.POST, service.form(service.creating))
+    typed = raw(request.POST or request.GET, service.form(service.creating))
     key = form_key(request)
     errors: Mapping[str, list[str]] = {}
     alert, files_error, status = "", "", 200

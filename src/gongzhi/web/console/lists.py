@@ -1,34 +1,52 @@
-"""The list of a service, with the filters that its declaration names."""
+"""The list of a service: narrowed, ordered and with the columns one wants, all of it in the address."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.utils import timezone
+from django.db.models import Count
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.utils.http import urlencode
 
 from gongzhi.kernel.context import Actor
-from gongzhi.kernel.fields import Code, Fact
+from gongzhi.kernel.fields import YES_NO, Code, Day, Fact, Flag
 from gongzhi.kernel.models import Register
+from gongzhi.kernel.narrow import DEFAULT_ORDER, ORDERS, SPANS, STATES, Narrowing, narrow, sortable
 from gongzhi.kernel.search import find
 from gongzhi.kernel.service import Service, services
 from gongzhi.web.asked import Choices, agencies, code_choices
+from gongzhi.web.console.views import views_of
 from gongzhi.web.paging import Paged
 from gongzhi.web.who import chosen_place, in_place, may_create, page, reads
 
-ORDERS = {"": ("-opened_at",), "due": ("due_at",), "old": ("opened_at",)}
-ORDER_WORDS = {"": "最新的在前", "due": "最急的在前", "old": "最早的在前"}
-STATES = {"": "全部", "open": "在办", "late": "已超期", "closed": "已结束"}
+_OWN = ("page", "cols", "view")
+"""Names in the address that do not narrow."""
+_COUNTED = 20_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class Filter:
-    """One filter above a list: a select with groups, and what is chosen."""
+    """One filter above a list: a select with groups, or the two ends of a span (``kind`` select, date or number)."""
 
     name: str
     label: str
+    kind: str
     groups: Choices
-    value: str
+    value: str = ""
+    least: str = ""
+    most: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the list: ``turn`` is the order that its head sets when it is clicked, ``sorted`` how it stands now."""
+
+    name: str
+    label: str
+    css: str = ""
+    turn: str = ""
+    sorted: str = ""
+    fact: Fact | None = None
 
 
 def declared(code: str) -> Service:
@@ -39,78 +57,118 @@ def declared(code: str) -> Service:
         raise Http404 from None
 
 
-def filters_of(service: Service, request: HttpRequest) -> list[Filter]:
-    """Return the filters of a service's list: state, stage, agency, and its own codes."""
-    chosen = request.GET
-    made = [
-        Filter("state", "状态", [("", list(STATES.items()))], chosen.get("state", "")),
-        Filter("stage", "环节", [("", [(s.code, s.title) for s in service.procedure.stages])], chosen.get("stage", "")),
-        Filter("agency", "责任单位", agencies(), chosen.get("agency", "")),
-    ]
-    for name in service.filters:
-        fact = service.facts[name]
-        if isinstance(fact, Code):
-            made.append(Filter(name, str(fact.verbose_name), code_choices(fact), chosen.get(name, "")))
-    made.append(Filter("order", "排列", [("", list(ORDER_WORDS.items()))], chosen.get("order", "")))
+def given(data: QueryDict) -> dict[str, str]:
+    """Return what the address says of narrowing; of a name that stands twice the values together."""
+    return {
+        name: ",".join(filter(None, data.getlist(name)))
+        for name in data
+        if name not in _OWN and not name.startswith("_")
+    }
+
+
+def filters_of(service: Service, said: Narrowing) -> list[Filter]:
+    """Return the filters of a service's list: state, stage, agency, its facts, and the days."""
+    value = said.given.get
+    made = [_select("state", "状态", [("", list(STATES.items()))], said)] if service.timed else []
+    made.append(_select("stage", "环节", [("", [(s.code, s.title) for s in service.procedure.stages])], said))
+    if service.timed:
+        made.append(_select("agency", "责任单位", agencies(), said))
+    for fact in (*service.narrowing, *service.extras.values()):
+        made += _of_fact(fact, said)
+    for name, (_, label) in SPANS.items():
+        if name == "opened" or service.timed:
+            made.append(Filter(name, label, "date", [], least=value(f"{name}.from", ""), most=value(f"{name}.to", "")))
     return made
 
 
-def apply(service: Service, filters: list[Filter], found: "QuerySet[Register]") -> "QuerySet[Register]":
-    """Return the records that pass the filters; a value that is no choice is passed over."""
-    facts = Q()
-    for given in filters:
-        known = {code for _, rows in given.groups for code, _ in rows}
-        if not given.value or given.value not in known:
-            given.value = ""
-            continue
-        match given.name:
-            case "state":
-                found = found.filter(_state(given.value))
-            case "stage":
-                found = found.filter(stage_code=given.value)
-            case "agency":
-                found = found.filter(agency=int(given.value))
-            case "order":
-                pass
-            case name:
-                facts &= Q(**{f"{name}__in": _with_below(service.facts[name], given.value)})
-    if facts:
-        found = found.filter(pk__in=service.model._default_manager.filter(facts).values("pk"))
-    order = next((given.value for given in filters if given.name == "order"), "")
-    return found.order_by(*ORDERS[order])
+def _select(name: str, label: str, groups: Choices, said: Narrowing) -> Filter:
+    return Filter(name, label, "select", groups, said.given.get(name, ""))
 
 
-def _with_below(fact: Fact, value: str) -> list[str]:
-    """Return the code, and those that stand under it where it heads a group."""
-    for _, rows in code_choices(fact):
-        if rows and rows[0][0] == value and len(rows) > 1 and isinstance(fact, Code) and fact.source:
-            return [code for code, _ in rows]
-    return [value]
+def _of_fact(fact: Fact, said: Narrowing) -> Iterable[Filter]:
+    label = str(fact.verbose_name)
+    if isinstance(fact, Code):
+        yield _select(fact.name, label, code_choices(fact), said)
+    elif isinstance(fact, Flag):
+        yield _select(fact.name, label, [("", list(YES_NO.items()))], said)
+    elif fact.ranges:
+        ends = (said.given.get(f"{fact.name}.{end}", "") for end in ("from", "to"))
+        yield Filter(fact.name, label, "date" if isinstance(fact, Day) else "number", [], "", *ends)
 
 
-def _state(value: str) -> Q:
-    match value:
-        case "open":
-            return Q(closed_at=None)
-        case "closed":
-            return Q(closed_at__isnull=False)
-        case _:
-            return Q(closed_at=None, paused_at=None, due_at__lt=timezone.now()) & ~Q(due_source="")
+def columns_of(service: Service, said: Narrowing, chosen: str) -> list[Column]:
+    """Return the columns: the record's own, and the facts that the address names or the service declares."""
+    known = service.all_facts
+    facts = [known[name] for name in chosen.split(",") if name in known] if chosen else service.columns
+    made = [Column("title", "事项", "what"), Column("stage", "环节")]
+    if service.timed:
+        made.append(Column("due", "期限"))
+    made += [Column(fact.name, str(fact.verbose_name), "c-fact", fact=fact) for fact in facts]
+    made.append(Column("place", "地点"))
+    if service.timed:
+        made.append(Column("agency", "责任单位", "c-agency"))
+    made.append(Column("opened", "登记", "when"))
+    return [_turned(column, said.order) for column in made]
+
+
+def _turned(column: Column, order: str) -> Column:
+    if column.name not in ORDERS and not sortable(column.fact):
+        return column
+    held = order.removeprefix("-") == column.name
+    down = order.startswith("-")
+    first = "-" if column.name == "opened" or (column.fact and column.fact.ranges) else ""
+    turn = (column.name if down else f"-{column.name}") if held else f"{first}{column.name}"
+    return Column(
+        column.name,
+        column.label,
+        column.css,
+        turn,
+        ("descending" if down else "ascending") if held else "",
+        column.fact,
+    )
+
+
+def stages_of(service: Service, base: Any) -> list[tuple[Any, int]]:
+    """Return how many records stand in each open stage; nothing where there are too many to count at every look."""
+    some = base.filter(service_code=service.code, closed_at=None).order_by()[:_COUNTED].values("pk")
+    counted = dict(Register.objects.filter(pk__in=some).order_by().values_list("stage_code").annotate(n=Count("pk")))
+    if sum(counted.values()) >= _COUNTED:
+        return []
+    return [(stage, counted[stage.code]) for stage in service.procedure.stages if counted.get(stage.code)]
 
 
 @reads
 def listing(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
     """Show the records of a service that the actor sees."""
     service = declared(code)
-    filters = filters_of(service, request)
-    base = Register.objects.filter(in_place(chosen_place(request, actor)), service_code=code)
-    paged = Paged.of(request, apply(service, filters, base.select_related("agency", "place")))
-    facts = service.model._default_manager.in_bulk([record.pk for record in paged.rows])
+    said = narrow(service, actor, given(request.GET))
+    base = Register.objects.filter(in_place(chosen_place(request, actor)))
+    paged = Paged.of(request, said.records(base.select_related("agency", "place")))
+    facts = {row.pk: row for row in service.model._default_manager.filter(pk__in=[r.pk for r in paged.rows])}
+    chosen = request.GET.get("cols", "")
+    columns = columns_of(service, said, chosen)
+    here = urlencode({**said.given, **({"cols": chosen} if chosen else {})})
+    without = urlencode(
+        {name: text for name, text in said.given.items() if name != "order"} | ({"cols": chosen} if chosen else {})
+    )
+    shown = {column.name for column in columns}
     return page(
-        request, actor, "web/console/list.html", service=service, paged=paged, filters=filters,
-        columns=[service.facts[name] for name in service.lists], facts=facts, active=f"s-{code}",
-        filtered=any(given.value for given in filters if given.name != "order"), may_create=may_create(actor, service),
+        request, actor, "web/console/list.html", service=service, paged=paged, said=said, columns=columns, here=here,
+        without_order=f"{without}&" if without else "", filters=filters_of(service, said), active=f"s-{code}",
+        table=[(record, service.values(facts[record.pk])) for record in paged.rows if record.pk in facts],
+        may_create=may_create(actor, service) and not service.part_of, stages=stages_of(service, base),
+        views=views_of(actor, service), cols=[(fact, fact.name in shown) for fact in service.all_facts.values()],
+        bulk=bulk_actions(actor, service), default_order=DEFAULT_ORDER, faults=list(said.faults.values()),
     )  # fmt: skip
+
+
+def bulk_actions(actor: Actor, service: Service) -> list[Any]:
+    """Return the actions that the actor's role may do to many records at once."""
+    return [
+        action for action in service.procedure
+        if action.direct and not action.creates and any(role.code == actor.role for role in action.by)
+        and not service.form(action).persons
+    ]  # fmt: skip
 
 
 @reads

@@ -1,6 +1,5 @@
 """One page for each record: where it stands, its facts, what I can do, who is in it, and everything that happened."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import time
@@ -14,18 +13,20 @@ from django.utils.http import content_disposition_header
 
 from gongzhi.kernel.buttons import owed, possible
 from gongzhi.kernel.context import Actor
-from gongzhi.kernel.fields import Fact
+from gongzhi.kernel.fields import Fact, Whole
 from gongzhi.kernel.files import open_file
 from gongzhi.kernel.forms import PERSON_FIELDS
+from gongzhi.kernel.generate import PART
 from gongzhi.kernel.history import Line, timeline
 from gongzhi.kernel.keys import KeyDestroyed, Tampered
 from gongzhi.kernel.models import Attachment, Link, Party, Register, Task
 from gongzhi.kernel.procedure import Action, Stage
 from gongzhi.kernel.roles import STAFF
+from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Missing
 from gongzhi.web.asked import Asked
 from gongzhi.web.suggestions import Suggested, suggested
-from gongzhi.web.who import page, reads
+from gongzhi.web.who import may_create, page, reads
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,20 @@ class Button:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What hangs from a record, of one service; ``open`` of them are not settled yet."""
+
+    service: Service
+    rows: list[Register]
+    may_add: bool
+
+    @property
+    def open(self) -> int:
+        """How many are not settled."""
+        return sum(row.closed_at is None for row in self.rows)
+
+
+@dataclass(frozen=True)
 class Person:
     """A party as the page shows it: a role and which fields are known."""
 
@@ -115,13 +130,19 @@ def facts_of(
     """Return (short facts, texts) as (label, value), without what is empty."""
     short: list[tuple[str, str]] = []
     texts: list[tuple[str, str]] = []
-    for name, fact in record.service.facts.items():
-        value = getattr(row, name)
-        if value in ("", None, 0) or (public and name not in record.service.public):
+    values = record.service.values(row)
+    for name, fact in record.service.all_facts.items():
+        value = values[name]
+        if value in ("", None) or (value == 0 and _counts(fact)) or (public and name not in record.service.public):
             continue
         pair = (str(fact.verbose_name), fact.display(value))
         (texts if _long(fact) else short).append(pair)
     return short, texts
+
+
+def _counts(fact: Any) -> bool:
+    """Whether zero means that there is nothing to tell."""
+    return isinstance(fact, Whole) and fact.has_default()
 
 
 def _long(fact: Fact) -> bool:
@@ -130,13 +151,30 @@ def _long(fact: Fact) -> bool:
 
 def people(record: Register) -> list[Person]:
     """Return the record's parties, masked."""
-    labels: Mapping[str, Any] = record.service.form(record.service.creating).persons
+    labels: dict[str, str] = {}
+    for action in record.service.procedure:
+        labels |= {role: person.label for role, person in record.service.form(action).persons.items()}
+    found = list(Party.objects.filter(record=record).order_by("-pk"))  # the ids are in the order of time
+    newest = {party.role: party.pk for party in reversed(found)}
     return [
         Person(
-            party.pk, labels[party.role].label if party.role in labels else "当事人",
+            party.pk, f"{'' if newest[party.role] == party.pk else '原'}{labels.get(party.role, '当事人')}",
             [title for name, title in PERSON_FIELDS.items() if name in party.known.split()],
         )
-        for party in Party.objects.filter(record=record)
+        for party in found
+    ]  # fmt: skip
+
+
+def parts_of(actor: Actor, record: Register, links: list[Link]) -> list[Parts]:
+    """Return the record's parts by service, those that wait for someone first."""
+    rows = [link.b for link in links if link.kind == PART and link.a_id == record.pk]
+    rows.sort(key=lambda row: (row.closed_at is not None, row.opened_at))
+    return [
+        Parts(
+            part, [row for row in rows if row.service_code == part.code],
+            may_create(actor, part) and record.closed_at is None,
+        )
+        for part in record.service.parts
     ]  # fmt: skip
 
 
@@ -191,8 +229,9 @@ def render_record(
     short, texts = facts_of(record, facts)
     lines = timeline(record, actor)
     main, always = buttons(actor, record, facts)
-    links = Link.objects.filter(Q(a=record) | Q(b=record)).select_related("a", "b")
-    tied = [(link.kind, link.b if link.a_id == record.pk else link.a) for link in links]
+    links = list(Link.objects.filter(Q(a=record) | Q(b=record)).select_related("a", "b", "b__agency", "b__place"))
+    tied = [(link.kind, link.b if link.a_id == record.pk else link.a) for link in links if link.kind != PART]
+    whole = next((link.a for link in links if link.kind == PART and link.b_id == record.pk), None)
     suggestion: Suggested | None = None
     if doing is None or not doing.wrong:
         suggestion = suggested(actor, record, facts, [button.action for button in main])
@@ -202,7 +241,7 @@ def render_record(
         may_look=any(role.code == actor.role for role in STAFF if role.code != "admin"),
         tasks=list(Task.objects.filter(record=record).select_related("agency").order_by("due_at")),
         files=[(line, file) for line in lines for file in line.files], tied=tied, doing=doing, said=said,
-        conflict=conflict, code=code, suggestion=suggestion, active=f"s-{record.service_code}", now=timezone.now(),
+        conflict=conflict, code=code, whole=whole, parts=parts_of(actor, record, links), suggestion=suggestion, active=f"s-{record.service_code}", now=timezone.now(),
     )  # fmt: skip
 
 

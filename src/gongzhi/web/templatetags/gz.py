@@ -1,5 +1,6 @@
 """How dates, deadlines, stages and counts are written on a page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -106,9 +107,9 @@ def stage(here: Stage) -> dict[str, Any]:
 
 
 @register.filter
-def shown(facts: Any, fact: Fact) -> str:
+def shown(fact: Fact, values: Mapping[str, Any]) -> str:
     """Return one fact of a row as people read it."""
-    return fact.display(getattr(facts, fact.name, None)) if facts else ""
+    return fact.display(values.get(fact.name))
 
 
 @register.filter

@@ -1,6 +1,7 @@
 // The page works without any of this; what is here keeps what was typed, saves a reload, and draws maps.
 import { begin as drafts, clearAll } from "gz/drafts";
 import { begin as keys } from "gz/keys";
+import { begin as lists } from "gz/lists";
 import { begin as safe } from "gz/safe";
 
 const { htmx } = window;
@@ -103,7 +104,7 @@ export function begin(root = document.body) {
   each(root, "[data-place]", finerPlace);
   each(root, "[data-steps]", stepped);
   each(root, "[data-follow]", followLink);
-  each(root, "[data-filters] select", (select) => select.addEventListener("change", () => select.form.requestSubmit()));
+  lists(each, root);
   drafts(root);
   maps(root);
   live();
@@ -114,7 +115,7 @@ keys();
 begin();
 document.addEventListener("htmx:afterSwap", (event) => begin(event.detail.target));
 document.addEventListener("click", (event) => {
-  for (const open of document.querySelectorAll("details.me[open], details.more[open]")) {
+  for (const open of document.querySelectorAll("details.me[open], details.more[open], details.tool:not(.filters)[open]")) {
     if (!open.contains(event.target)) open.open = false;
   }
 });

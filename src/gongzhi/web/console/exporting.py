@@ -1,0 +1,39 @@
+"""Sending a list as a file: the same rows as the page shows, under the same rights."""
+
+import tempfile
+from pathlib import Path
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.export import FORMATS, MOST
+from gongzhi.kernel.models import Register
+from gongzhi.kernel.narrow import narrow
+from gongzhi.web.console.lists import declared, given
+from gongzhi.web.who import chosen_place, in_place, page, reads
+
+
+@reads
+def export(request: HttpRequest, actor: Actor, code: str, kind: str) -> HttpResponse:
+    """Send the list as XLSX or CSV. Too many rows: a page that says so, and nothing is cut off in silence."""
+    service = declared(code)
+    if kind not in FORMATS:
+        raise Http404
+    said = narrow(service, actor, given(request.GET))
+    found = said.records(Register.objects.filter(in_place(chosen_place(request, actor))))
+    if found.order_by()[: MOST + 1].count() > MOST:
+        fault = f"超过 {MOST:,} 条，一个文件放不下。请先用筛选缩小范围，再分几次导出。"
+        back = f"/work/s/{code}/?{request.GET.urlencode()}"
+        return page(request, actor, "web/console/view_fault.html", status=422, fault=fault, back=back)
+    media, write = FORMATS[kind]
+    with tempfile.TemporaryDirectory(prefix="gongzhi-export-") as folder:
+        path = Path(folder) / f"list.{kind}"
+        write(path, service, found)
+        file = path.open("rb")  # stays readable after the folder is gone
+    response = FileResponse(file, content_type=media)
+    name = f"{service.title}-{timezone.localtime():%Y%m%d-%H%M}.{kind}"
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or "attachment"
+    response["Cache-Control"] = "private, no-store"
+    return response  # type: ignore[return-value]

@@ -1,0 +1,22 @@
+"""What people keep for themselves on the pages; the application writes it, the kernel's door does not stand before it."""
+
+from django.db import models
+
+
+class SavedView(models.Model):
+    """A list as someone set it: narrowing, order and columns under a name; ``shared`` gives it to the whole agency."""
+
+    service_code = models.CharField(max_length=40, db_column="service")
+    account = models.ForeignKey("kernel.Account", models.CASCADE, related_name="+")
+    agency = models.ForeignKey("kernel.Agency", models.CASCADE, related_name="+")
+    title = models.CharField(max_length=40)
+    query = models.CharField(max_length=2000)
+    shared = models.BooleanField(default=False)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """One view of a name for each person and service."""
+
+        db_table = "saved_view"
+        constraints = [models.UniqueConstraint(fields=["account", "service_code", "title"], name="saved_view_once")]
+        ordering = ["title", "pk"]
