@@ -37,9 +37,10 @@ def test_services_are_listed_without_a_database(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     listed = last(done)
     assert isinstance(listed, list)
-    assert listed[0]["code"] == "request"
-    assert listed[0]["records"] is None
-    assert {"filed", "answered"} <= set(listed[0]["stages"])
+    by_code = {one["code"]: one for one in listed}
+    assert {"request", "house", "inspection"} <= set(by_code)
+    assert by_code["request"]["records"] is None
+    assert {"filed", "answered"} <= set(by_code["request"]["stages"])
     assert not (tmp_path / "postgres").exists()
 
 

@@ -63,14 +63,13 @@ def install_city(*, accounts: bool) -> dict[str, int]:
 
     from gongzhi.kernel.install import InstallError, install  # noqa: PLC0415
     from gongzhi.kernel.install.citypack import load_accounts  # noqa: PLC0415
-    from gongzhi.kernel.pack import PackError  # noqa: PLC0415
     from gongzhi.kernel.signin import hash_password  # noqa: PLC0415
 
     try:
         added = install()
         if accounts:
             load_accounts(settings.CITY, hash_password(SAMPLE_PASSWORD))
-    except (InstallError, PackError) as error:
+    except InstallError as error:
         leave(str(error))
     return added
 

@@ -12,6 +12,7 @@ from django.db.utils import Error
 
 from gongzhi.cli import inspecting, running, setting_up, taking_in
 from gongzhi.cli.speak import BAD, Bad, complain, tell
+from gongzhi.kernel.pack import PackError
 from gongzhi.postgres.errors import PostgresError
 
 Command = Callable[[argparse.Namespace], int]
@@ -46,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Command = chosen.run
     try:
         return run(chosen)
-    except (Bad, PostgresError, psycopg.Error, Error) as error:
+    except (Bad, PackError, PostgresError, psycopg.Error, Error) as error:
         text = " ".join(str(error).split())  # one line, whatever a library wrote into it
-        text = text if isinstance(error, Bad | PostgresError) else f"数据库没有完成这件事：{text}"
+        text = text if isinstance(error, Bad | PackError | PostgresError) else f"数据库没有完成这件事：{text}"
         complain(text)
         if getattr(chosen, "json", False):
             tell({"error": text})

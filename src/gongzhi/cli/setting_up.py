@@ -45,12 +45,14 @@ _ADDED = {"places": "地点", "agencies": "单位", "accounts": "系统账号"}
 
 
 def load_sample(size: str) -> None:
-    """Generate the sample's requests."""
-    from gongzhi.intake import sample  # noqa: PLC0415
+    """Generate the sample's requests, and play the city's scenes of the other services."""
+    from gongzhi.intake import sample, scenes  # noqa: PLC0415
 
     made = sample.load(size, progress=bar("生成样例诉求"))  # type: ignore[arg-type]
     fresh = sum(count for stage, count in made.items() if stage not in ("unchanged", "refused"))
     say(f"样例诉求：新增 {fresh:,} 件。")
+    acts = scenes.load(progress=bar("生成其他业务的样例"))
+    say(f"其他业务的样例：新增 {acts:,} 次办理。")
 
 
 def sample_accounts() -> str:

@@ -1,6 +1,6 @@
 """A record carried through acts of the past, each under a key of its own, and taken up again where a run broke off."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Entry, Register
+from gongzhi.kernel.service import service
 from gongzhi.kernel.vault import Upload
 
 
@@ -18,16 +19,16 @@ class Carried:
     broken-off one is finished. ``fresh`` counts what this run did.
     """
 
-    def __init__(self, service: str, key: str, loader: Actor) -> None:
-        self.service, self.key, self.loader = service, key, loader
+    def __init__(self, service_code: str, key: str, loader: Actor) -> None:
+        self.service, self.key, self.loader = service_code, key, loader
         self.record: UUID | None = None
         self.number = self.stage = self._follow = ""
         self.version = self.fresh = self.steps = 0
         self._past: frozenset[str] = frozenset()
 
     def file(self, actor: Actor, at: datetime, form: Mapping[str, Any], files: Sequence[Upload] = ()) -> UUID:
-        """Make the record by the action ``file``, or find it; return its id."""
-        done = self._act(actor, "file", at, form, files)
+        """Make the record, or find it; return its id."""
+        done = self._act(actor, service(self.service).creating.code, at, form, files)
         self.record, self.number, self._follow = done.record, done.number, done.follow
         self._stand(done)
         if done.repeated:
@@ -39,13 +40,17 @@ class Carried:
         return done.record
 
     def step(
-        self, actor: Actor, action: str, at: datetime, form: Mapping[str, Any] | None = None,
+        self, actor: Actor | Callable[[], Actor], action: str, at: datetime, form: Mapping[str, Any] | None = None,
         *, resident: bool = False, files: Sequence[Upload] = (),
     ) -> None:  # fmt: skip
-        """Do the next act; ``resident`` shows the record's follow-up code. Raises what ``act()`` raises."""
+        """Do the next act; ``resident`` shows the record's follow-up code. Raises what ``act()`` raises.
+
+        An ``actor`` who depends on how the record stands is asked for only where the act was not done before.
+        """
         self.steps += 1
         if self._key(action) not in self._past:
-            self._stand(self._act(actor, action, at, form or {}, files, self._follow if resident else ""))
+            who = actor() if callable(actor) else actor
+            self._stand(self._act(who, action, at, form or {}, files, self._follow if resident else ""))
 
     def _key(self, action: str) -> str:
         return f"{self.key}:{self.steps}:{action}"

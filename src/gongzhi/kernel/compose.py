@@ -21,7 +21,7 @@ from gongzhi.kernel.draft import Draft, Found
 from gongzhi.kernel.forms import PERSON_FIELDS, WHOLE
 from gongzhi.kernel.generate import takes_more
 from gongzhi.kernel.keys import keyed_hash, new_key, seal_field, seal_words, unwrap, wrap
-from gongzhi.kernel.models import Register
+from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.procedure import Clock, Gives
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import GRID, LOADER, OPERATOR, PORTAL
@@ -132,10 +132,12 @@ def _whole(draft: Draft) -> None:
     with acting(draft.actor):
         held = Register.objects.filter(number=number, service_code=draft.service.part_of)
         row = held.values_list("pk", "place", "closed_at").first()
+        # A call made again is the function's to answer: it was done while the whole was still open.
+        again = draft.key is not None and Entry.objects.filter(post_id=draft.actor.post, idem=draft.key).exists()
     title = service(draft.service.part_of).title
     if row is None:
         raise Invalid({WHOLE: [f"没有编号为“{number[:40]}”的{title}，或您看不到它。请检查编号。"]})
-    if row[2] is not None:
+    if row[2] is not None and not again:
         raise Invalid({WHOLE: [f"这条{title}已经结束，不能再往里加。"]})
     draft.arguments["whole"] = row[0]
     if draft.values.get("place") is None:

@@ -136,13 +136,20 @@ def load_pack(city: str) -> Pack:
     return pack
 
 
+def pack_text(city: str, name: str) -> str | None:
+    """Return the text of a file of the pack, None where the pack has no such file. Raises PackError."""
+    path = _folder(city) / name
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    except UnicodeDecodeError as error:
+        raise PackError(f"{name} 不是 UTF-8 编码。") from error
+
+
 def pack_file(city: str, name: str) -> Any:
     """Return the JSON in a file of the pack, None where the pack has no such file. Raises PackError."""
-    path = _folder(city) / name
-    if not path.is_file():
-        return None
+    text = pack_text(city, name)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return None if text is None else json.loads(text)
     except ValueError as error:
         raise PackError(f"{name} 不是有效的 JSON：{error}") from error
 

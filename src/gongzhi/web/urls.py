@@ -11,16 +11,18 @@ from gongzhi.web.console import (
     directory,
     doing,
     exporting,
+    helping,
     importing,
     lists,
     notices,
     persons,
+    plates,
     queue,
     record,
     signing,
     views,
 )
-from gongzhi.web.portal import follow, report
+from gongzhi.web.portal import follow, report, scanned
 
 urlpatterns = [
     path("", report.home),
@@ -32,6 +34,7 @@ urlpatterns = [
     path("follow/<str:number>", follow.show),
     path("follow/<str:number>/do/<slug:code>", follow.do),
     path("follow/<str:number>/file/<uuid:key>", follow.file),
+    path("q/<str:number>.<str:code>", scanned.scanned),
     path("places/below", signing.places_below),
     path("map/base", atlas.base),
     path("signin", signing.signin),
@@ -47,11 +50,15 @@ urlpatterns = [
     path("work/at", signing.at),
     path("work/s/<slug:code>/", lists.listing),
     path("work/s/<slug:code>/new", doing.new),
+    path("work/s/<slug:code>/help", helping.show),
+    path("work/s/<slug:code>/plates", plates.plates),
     path("work/s/<slug:code>/bulk", bulk.bulk),
     path("work/s/<slug:code>/export/<slug:kind>", exporting.export),
     path("work/s/<slug:code>/views", views.save),
     path("work/s/<slug:code>/views/<int:key>/drop", views.drop),
     path("work/r/<str:number>", record.show),
+    path("work/r/<str:number>/qr", plates.code),
+    path("work/r/<str:number>/plate", plates.plate),
     path("work/r/<str:number>/do/<slug:code>", doing.do),
     path("work/r/<str:number>/person/<uuid:key>", persons.person),
     path("work/r/<str:number>/file/<uuid:key>", record.file),

@@ -100,7 +100,7 @@ def page(request: HttpRequest, actor: Actor, template: str, status: int = 200, *
         "actor": actor,
         "place": chosen_place(request, actor),
         "posts": actors_of(actor.account),
-        "rail": [(service, may_create(actor, service)) for service in services_of(actor)],
+        "rail": [(one, may_create(actor, one) and not one.part_of) for one in services_of(actor)],
         "unread": unread.count(),
         "live_url": settings.LIVE_URL,
         "is_admin": actor.role == "admin",

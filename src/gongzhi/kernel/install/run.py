@@ -139,6 +139,7 @@ def _script(name: str) -> str:
     return (
         text.replace("{area_roles}", quoted(*area))
         .replace("{sighted_roles}", quoted(*sighted))
+        .replace("{plated}", quoted("", *(service.code for service in services().values() if service.plate)))
         .replace("{zone}", quoted(settings.TIME_ZONE))
         .replace("{disclosing_roles}", quoted(*(role.code for role in _DISCLOSING)))
     )

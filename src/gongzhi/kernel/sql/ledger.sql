@@ -159,3 +159,19 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     WHERE n.id = ANY (p_notices)
     ON CONFLICT DO NOTHING
 $$;
+
+-- What a plate on a door says, to whoever stands before it: the text printed on it, the place, and who works the grid. Only
+-- services with a plate; the caller has checked the plate's own code, so that numbers cannot be tried out.
+CREATE FUNCTION kernel.plate(p_number text)
+RETURNS TABLE (service text, title text, place bigint, place_name text, worker text, agency text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.service, r.title, r.place_id, l.name::text, w.name, w.short
+    FROM public.register r JOIN public.place l ON l.id = r.place_id
+    LEFT JOIN LATERAL (
+        SELECT c.name::text, g.short::text FROM public.post p
+        CROSS JOIN kernel.reach(p.id) a
+        JOIN public.account c ON c.id = p.account_id JOIN public.agency g ON g.id = p.agency_id
+        WHERE p.role = 'grid' AND r.place_path >= a.low AND r.place_path < a.high
+        ORDER BY length(a.low) DESC, p.id LIMIT 1) w ON true
+    WHERE r.number = p_number AND r.closed_at IS NULL AND r.service IN ({plated})
+$$;

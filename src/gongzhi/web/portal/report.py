@@ -70,7 +70,9 @@ def report(request: HttpRequest) -> HttpResponse:
     action = service.creating
     without = inner_fields(service)
     typed: dict[str, Any] = {
-        name: value for name, value in raw(request.POST, service.form(action)).items() if name not in without
+        name: value
+        for name, value in raw(request.POST or request.GET, service.form(action)).items()
+        if name not in without
     }
     key = form_key(request)
     errors: Mapping[str, list[str]] = {}

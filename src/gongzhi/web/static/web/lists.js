@@ -39,4 +39,5 @@ export function begin(each, root) {
   each(root, "[data-bulk]", picking);
   each(root, "[data-filters]", short);
   each(root, "[data-columns]", columns);
+  each(root, "[data-print]", (button) => button.addEventListener("click", () => window.print()));
 }
