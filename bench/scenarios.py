@@ -20,7 +20,7 @@ def _post(path: str, token: str, body: dict[str, Any], step: str) -> Any:
 
 def _read(answer: Answer) -> Any:
     status, _, body = answer
-    if status != 200:
+    if status not in (200, 201):
         raise Wrong(f"{status}: {body[:300]!r}")
     return json.loads(body)
 

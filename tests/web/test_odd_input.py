@@ -69,7 +69,7 @@ def test_odd_words_in_the_api(city: Any, actor: Any, odd: str) -> None:
     said = quote(odd, safe="")
     for way in (f"/api/request/{said}", f"/api/request?after={said}", f"/api/request?after=2026-01-01T00:00:00_{said}",
                 f"/api/request?stage={said}&place=99999999", f"/api/search?q={said}", f"/api/request/{said}/history"):  # fmt: skip
-        assert client.get(way).status_code in ((400,) if "\0" in odd else (200, 404, 422)), way
+        assert client.get(way).status_code in ((400,) if "\0" in odd else (200, 400, 404, 422)), way
     body = {"form": {"detail": odd, "title": odd, "address": odd, "point": odd}}
     headers = {"Idempotency-Key": quote(odd)}
     answer = client.post("/api/request", body, content_type="application/json", headers=headers)

@@ -6,7 +6,7 @@ from django import forms
 from ninja import Schema
 from pydantic import ConfigDict, Field, create_model
 
-from gongzhi.kernel.fields import Code, Fact, Whole
+from gongzhi.kernel.fields import Code, Fact, FlagChoice, Money, MoneyField
 from gongzhi.kernel.forms import AgencyField, PlaceField, PointField
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
@@ -30,9 +30,13 @@ class DoneOut(Schema):
 
 
 class ErrorOut(Schema):
-    """Why not: one sentence for a person."""
+    """A problem (RFC 9457): ``detail`` is one sentence for a person, ``type`` the address that explains its kind."""
 
+    type: str
+    title: str
+    status: int
     detail: str
+    instance: str = ""
 
 
 class InvalidOut(ErrorOut):
@@ -52,6 +56,12 @@ class ConflictOut(ErrorOut):
     stage: str = ""
 
 
+REFUSALS: dict[int, Any] = {
+    400: ErrorOut, 401: ErrorOut, 404: ErrorOut, 409: ConflictOut, 412: ConflictOut, 422: InvalidOut, 428: ErrorOut,
+    503: ErrorOut,
+}  # fmt: skip
+
+
 class FoundOut(Schema):
     """A record as lists and search give it."""
 
@@ -63,8 +73,10 @@ class FoundOut(Schema):
     stage_title: str
     agency: int
     agency_title: str
+    agency_code: str
     place: int
     place_name: str
+    place_code: str
     lon: float | None = None
     lat: float | None = None
     opened_at: str
@@ -90,8 +102,12 @@ class HistoryOut(Schema):
 
 def _type(asked: forms.Field) -> Any:
     match asked:
-        case PlaceField() | AgencyField() | forms.IntegerField():
+        case PlaceField() | AgencyField() | forms.IntegerField() if not isinstance(asked, forms.DecimalField):
             return int
+        case forms.DecimalField() | MoneyField():
+            return str | int | float
+        case FlagChoice():
+            return bool | str
         case PointField():
             return tuple[float, float] | str
         case _:
@@ -116,21 +132,19 @@ def body_schema(service: Service, action: Action) -> type[Schema]:
     required = any(field.is_required() for field in form.model_fields.values())
     fields: dict[str, Any] = {"form": (form, ...) if required else (form, Field(default_factory=form))}
     if not action.creates:
-        words = "读到的版本号；别人先改过时得到 409"
-        fields["version"] = (
-            (int, Field(description=words)) if action.versioned else (int | None, Field(None, description=words))
-        )
+        words = "读到的版本号，也可以用 If-Match；别人先改过时得到 409"
+        fields["version"] = (int | None, Field(None, description=words))
     return create_model(f"{service.code}_{action.code}", __base__=Strict, **fields)
 
 
 def _fact_type(fact: Fact) -> Any:
-    return int if isinstance(fact, Whole) else str
+    return fact.python if fact.python in (int, bool) and not isinstance(fact, Money) else str
 
 
 def record_schema(service: Service, *, texts: bool) -> type[Schema]:
     """Return the schema of a record; in lists the long texts are left out."""
     facts: dict[str, Any] = {}
-    for name, fact in service.facts.items():
+    for name, fact in service.all_facts.items():
         if texts or not fact.words:
             facts[name] = (_fact_type(fact) | None, Field(None, description=str(fact.verbose_name)))
             if isinstance(fact, Code):
@@ -143,13 +157,19 @@ def record_schema(service: Service, *, texts: bool) -> type[Schema]:
     return create_model(f"{service.code}_{suffix}", __base__=FoundOut, **more)
 
 
+def page_schema(service: Service) -> type[Schema]:
+    """Return the schema of one page of a list; ``next`` is the cursor of the page after it, "" on the last."""
+    items: Any = list[record_schema(service, texts=False)]  # type: ignore[misc]
+    return create_model(f"{service.code}_page", __base__=Schema, items=(items, ...), next=(str, ""))
+
+
 def facts_out(service: Service, row: Any, *, texts: bool) -> dict[str, Any]:
-    """Return a row's facts as the API gives them: value, and title beside a code."""
+    """Return a row's facts as the API gives them: value, and title beside a code; decimals and money as exact texts."""
     made: dict[str, Any] = {}
-    for name, fact in service.facts.items():
+    for name, value in service.values(row).items():
+        fact = service.all_facts[name]
         if texts or not fact.words:
-            value = getattr(row, name)
-            made[name] = value
+            made[name] = fact.typed(value) if isinstance(fact, Money) and value is not None else value
             if isinstance(fact, Code):
                 made[f"{name}_title"] = fact.display(value)
     return made

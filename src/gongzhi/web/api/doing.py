@@ -1,0 +1,123 @@
+"""The operations that act: one for each action of a service, behind the same door as the pages."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from ninja import Header, Router
+
+from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.context import Actor, acting
+from gongzhi.kernel.models import Register
+from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.refusals import Absent, Conflict
+from gongzhi.kernel.service import Service
+from gongzhi.web.api.problems import Stale, Unread, Unversioned
+from gongzhi.web.api.schemas import REFUSALS, DoneOut, body_schema
+
+_NUMBERS_KEPT = 20_000
+_numbers: dict[tuple[Any, ...], UUID] = {}
+_KEY: Any = Header(None, alias="Idempotency-Key", description="重复提交同一个键，只生效一次")
+_SEEN: Any = Header(None, alias="If-Match", description="读到的 ETag；别人先改过时得到 412")
+_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "现在的版本"}}
+
+
+def add_action(router: Router, service: Service, action: Action) -> None:
+    """Add the operation of one action."""
+    body: Any = body_schema(service, action)
+    view: Callable[..., Any]
+    if action.creates:
+
+        def create(request: HttpRequest, sent: body, key: str | None = _KEY) -> HttpResponse:
+            done = _run(request, service, action, None, sent, None, key)
+            _remember(_place(service, done.number), done.record)
+            return _answer(done, 201, f"/api/{service.code}/{done.number}")
+
+        view, address, status = create, "", 201
+    else:
+
+        def change(
+            request: HttpRequest, number: str, sent: body, key: str | None = _KEY, seen: str | None = _SEEN
+        ) -> HttpResponse:
+            record = _key_of(request.auth, service, number)  # type: ignore[attr-defined]
+            return _answer(_run(request, service, action, record, sent, seen, key), 200)
+
+        view, address, status = change, f"/{{number}}/{action.code}", 200
+    # No response schema at run time: the answer is made by us, and checking it again would cost as much as the request.
+    done_body = {
+        "description": "完成",
+        "headers": _ETAG,
+        "content": {"application/json": {"schema": DoneOut.json_schema()}},
+    }
+    router.post(
+        address, summary=action.title, description=action.hint or action.title, operation_id=f"{service.code}_{action.code}",
+        response=REFUSALS, openapi_extra={"responses": {status: done_body}},
+    )(view)  # fmt: skip
+
+
+def _run(
+    request: HttpRequest, service: Service, action: Action, record: Any, sent: Any, seen: str | None, key: str | None
+) -> Done:
+    """Do the action. Raises what ``act()`` raises, Unversioned, Unread and Stale."""
+    form = sent.form.model_dump(exclude_none=True)
+    actor: Actor = request.auth  # type: ignore[attr-defined]
+    version = _version(seen) if seen else getattr(sent, "version", None)
+    if action.versioned and not action.creates and version is None:
+        raise Unversioned
+    try:
+        return act(actor, service.code, action.code, record=record, version=version, form=form, key=key)
+    except Conflict as conflict:
+        raise (Stale(conflict) if seen else conflict) from None
+
+
+def _version(seen: str) -> int:
+    text = seen.strip().strip('"')
+    if not text.isdecimal() or len(text) > 9:
+        raise Unread('If-Match 应为读到的 ETag，例如 "3"。')
+    return int(text)
+
+
+def _answer(done: Done, status: int, location: str = "") -> HttpResponse:
+    body = {
+        "record": str(done.record), "number": done.number, "version": done.version, "stage": done.stage,
+        "repeated": done.repeated, "follow": done.follow,
+    }  # fmt: skip
+    response = HttpResponse(orjson.dumps(body), content_type="application/json", status=status)
+    response["ETag"] = f'"{done.version}"'
+    if location:
+        response["Location"] = location
+    return response
+
+
+def _place(service: Service, number: str) -> tuple[Any, ...]:
+    where = connection.settings_dict
+    return where["HOST"], where["PORT"], where["NAME"], service.code, number
+
+
+def _key_of(actor: Actor, service: Service, number: str) -> UUID:
+    """Return the id of the record, which may also be given instead of its number. Raises Absent.
+
+    A number keeps its record for ever, so it is remembered, whoever asked first: what the actor may do with the record
+    is for the database to say, and its answer is the same as for a record that is not there.
+    """
+    with suppress(ValueError):
+        return UUID(number)
+    held = _place(service, number.upper()[:40])
+    if held in _numbers:
+        return _numbers[held]
+    with acting(actor):
+        found = Register.objects.filter(number=held[-1], service_code=service.code).values_list("pk", flat=True).first()
+    if found is None:
+        raise Absent
+    _remember(held, found)
+    return found
+
+
+def _remember(held: tuple[Any, ...], record: UUID) -> None:
+    if len(_numbers) >= _NUMBERS_KEPT:
+        _numbers.clear()
+    _numbers[held] = record
