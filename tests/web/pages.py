@@ -48,6 +48,7 @@ PAGES = [
     Page("map", "manager", "/work/map"),
     Page("search", "operator", "/work/search?q=路灯"),
     Page("notices", "zjj", "/work/notices"),
+    Page("calendar", "zjj", "/work/calendar"),
     Page("import", "operator", "/work/import"),
     Page("place", "operator", "/work/at"),
     Page("places", "admin", "/work/places"),
@@ -68,6 +69,7 @@ def matters() -> dict[str, Any]:
     from gongzhi.kernel.models import Agency, Place, Register
     from gongzhi.kernel.signin import sign_in
     from gongzhi.kernel.vault import Upload
+    from gongzhi.web.feed import renew
 
     operator = actors_of(sign_in("operator", PASSWORD, "test"))[0]
     handler = actors_of(sign_in("zjj", PASSWORD, "test"))[0]
@@ -99,6 +101,7 @@ def matters() -> dict[str, Any]:
                 portal_actor(), "request", "rate", record=done.record, version=done.version, follow=numbers["closed_code"],
                 form={"rating": "5", "comment": "修得很快。"},
             )  # fmt: skip
+    renew(handler, "zh-hans")
     with acting(operator):
         late = (
             Register.objects.filter(closed_at=None, due_at__lt=timezone.now()).exclude(due_source="").order_by("due_at")

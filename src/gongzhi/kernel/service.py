@@ -64,6 +64,8 @@ class Service:
     plate: tuple[str, ...] = ()
     """Facts that stand on the plate to be printed and fixed to the thing itself; without any there is no plate."""
     icon: str = "folder"
+    quiet: bool = False
+    """Whether its titles stay within the platform: mails, short messages and calendars then name the number alone."""
     model: type[models.Model] = field(init=False, repr=False, compare=False)
     procedure: Procedure = field(init=False, repr=False, compare=False)
 

@@ -20,3 +20,22 @@ class SavedView(models.Model):
         db_table = "saved_view"
         constraints = [models.UniqueConstraint(fields=["account", "service_code", "title"], name="saved_view_once")]
         ordering = ["title", "pk"]
+
+
+class CalendarFeed(models.Model):
+    """A post's deadlines as a calendar that phones fetch.
+
+    The address is made of ``nonce`` with the index key; a new nonce is a new address, and the old one ends. ``fetched_at`` is
+    kept by the hour, so that a stranger's use can be noticed.
+    """
+
+    post = models.OneToOneField("kernel.Post", models.CASCADE, related_name="+")
+    nonce = models.BinaryField()
+    language = models.CharField(max_length=10)
+    made_at = models.DateTimeField(auto_now_add=True)
+    fetched_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """One for each post."""
+
+        db_table = "calendar_feed"

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from gongzhi.web import errors, health
+from gongzhi.web import errors, feed, health
 from gongzhi.web.api import api
 from gongzhi.web.console import (
     atlas,
     bulk,
+    calendars,
     deadlines,
     directory,
     doing,
@@ -44,6 +45,8 @@ urlpatterns = [
     path("work/map", atlas.show),
     path("work/map/points", atlas.points),
     path("work/search", lists.search),
+    path("calendar/<str:token>.ics", feed.feed),
+    path("work/calendar", calendars.calendar),
     path("work/notices", notices.notices),
     path("work/notices/unread", notices.unread),
     path("work/post", signing.post),

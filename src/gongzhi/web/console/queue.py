@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from gongzhi.kernel import workdays
 from gongzhi.kernel.context import Actor
+from gongzhi.kernel.duties import owed_by
 from gongzhi.kernel.models import Place, Register, Task
-from gongzhi.kernel.roles import CLOCK, MANAGER, ROLES, Scope
+from gongzhi.kernel.roles import MANAGER, ROLES, Scope
 from gongzhi.kernel.service import services
 from gongzhi.web.paging import Paged
 from gongzhi.web.who import chosen_place, in_place, page, reads
@@ -45,20 +46,6 @@ class Decision:
 
     title: str
     rows: list[Register]
-
-
-def owed_by(actor: Actor) -> Q:
-    """Return the condition that a record's running step is the actor's to take, by role and agency."""
-    mine = Q(pk__in=())
-    for service in services().values():
-        stages = []
-        for stage in service.procedure.stages:
-            owed = service.procedure.owed(stage.code)
-            if owed and CLOCK not in owed.by and any(role.code == actor.role for role in owed.by):
-                stages.append(stage.code)
-        if stages:
-            mine |= Q(service_code=service.code, stage_code__in=stages)
-    return mine & Q(agency=actor.agency, closed_at=None)
 
 
 def end_of_day(now: datetime) -> datetime:
