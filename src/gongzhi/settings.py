@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "ninja",
     "procrastinate.contrib.django",
     "gongzhi.kernel",
+    "gongzhi.channels",
     "gongzhi.intake",
     *DESKS,
     "gongzhi.web",

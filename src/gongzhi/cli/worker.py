@@ -1,15 +1,18 @@
-"""The worker: a thread looks after outbox and deadlines, the main thread runs the queue's jobs."""
+"""The worker: a thread looks after outbox and deadlines, another sends messages, the main thread runs the queue's jobs."""
 
 import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 
 from django.db import connection
 from django.db.utils import Error
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 
+from gongzhi.channels import queue as outgoing
+from gongzhi.channels import sending
 from gongzhi.cli.database import hang_up
 from gongzhi.intake import jobs
 from gongzhi.kernel import worker
@@ -18,16 +21,14 @@ from gongzhi.kernel.limits import sweep
 
 JOBS = (jobs.import_table, jobs.sweep_imports)  # imported, so that the queue knows them
 log = logging.getLogger("gongzhi.worker")
-_OUTBOX_EVERY = 1.0  # seconds
-_DEADLINES_EVERY = 60.0
-_SWEEP_EVERY = 3600.0
 
 
 def work() -> None:
     """Work until SIGINT or SIGTERM. The process ends if either half fails for good; the supervisor starts it again."""
     ending = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(ending,), daemon=True)
-    watcher.start()
+    watchers = [threading.Thread(target=_watch, args=(ending, every), daemon=True) for every in (_INSIDE, _OUTSIDE)]
+    for watcher in watchers:
+        watcher.start()
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it would say several times a second what is said here
     try:
         asyncio.run(_jobs())
@@ -37,7 +38,8 @@ def work() -> None:
         )  # the database went away; the supervisor starts the worker again
     finally:
         ending.set()
-        watcher.join(10)
+        for watcher in watchers:
+            watcher.join(10)
 
 
 async def _jobs() -> None:
@@ -48,9 +50,8 @@ async def _jobs() -> None:
             )
 
 
-def _watch(ending: threading.Event) -> None:
-    due = {_tell: 0.0, _deadlines: 0.0, sweep: 0.0}
-    every = {_tell: _OUTBOX_EVERY, _deadlines: _DEADLINES_EVERY, sweep: _SWEEP_EVERY}
+def _watch(ending: threading.Event, every: Mapping[Callable[[], object], float]) -> None:
+    due = dict.fromkeys(every, 0.0)
     while not ending.is_set():
         for task, at in due.items():
             if time.monotonic() < at:
@@ -73,3 +74,8 @@ def _tell() -> None:
 
 def _deadlines() -> None:
     worker.watch_deadlines()
+
+
+# Seconds between two rounds. What speaks to servers outside has a thread of its own: they may take their time.
+_INSIDE: Mapping[Callable[[], object], float] = {_tell: 1.0, _deadlines: 60.0, sweep: 3600.0}
+_OUTSIDE: Mapping[Callable[[], object], float] = {sending.send_waiting: 2.0, outgoing.sweep: 3600.0}

@@ -35,7 +35,7 @@ def rename_place(actor: Actor, place: int, name: str, code: str, since: date) ->
     """Give a place a new name and statistics code from ``since`` on; the old ones stay with their dates."""
     _text("name", name, 60)
     _text("code", code, 20)
-    _change(
+    change(
         actor, "rename_place", "bigint, text, text, date", [place, name, code, since],
         {"place": place, "name": name, "code": code, "since": since.isoformat()},
     )  # fmt: skip
@@ -47,7 +47,7 @@ def move_place(actor: Actor, place: int, parent: int) -> None:
     if LEVELS_ABOVE.get(here.level) != above.level:
         raise Invalid({"parent": [f"{LEVELS[here.level]}只能归到{LEVELS[LEVELS_ABOVE[here.level]]}之下。"]})
     path = _free_path(above)
-    _change(
+    change(
         actor, "move_place", "bigint, bigint, text", [place, parent, path],
         {"place": place, "parent": parent},
     )  # fmt: skip
@@ -60,7 +60,7 @@ def merge_places(actor: Actor, place: int, into: int, on: date) -> None:
         raise Invalid({"into": ["只能并入同一级的另一个地点。"]})
     if Place.objects.filter(parent=here, ended_on=None).exists():
         raise Invalid({"place": ["它下面还有地点，请先把它们移到别处。"]})
-    _change(
+    change(
         actor, "end_place", "bigint, bigint, date", [place, into, on],
         {"place": place, "into": into, "on": on.isoformat()},
     )  # fmt: skip
@@ -83,7 +83,7 @@ def add_place(actor: Actor, parent: int, name: str, code: str, since: date) -> i
     if level is None:
         raise Invalid({"parent": ["网格之下不再分级。"]})
     return int(
-        _change(
+        change(
             actor,
             "add_place",
             "bigint, text, text, text, text, date",
@@ -118,7 +118,7 @@ def _put_agency(
         raise Invalid({"kind": ["请选择单位类别。"]})
     _place("place", place)
     return int(
-        _change(
+        change(
             actor,
             "put_agency",
             "bigint, text, text, text, text, bigint, date",
@@ -142,7 +142,7 @@ def add_account(actor: Actor, login: str, name: str, password: str) -> int:
         raise Invalid({"login": ["登录名应为 2 到 60 个字母、数字或汉字。"]})
     _text("name", name, 60)
     return int(
-        _change(
+        change(
             actor,
             "put_account",
             "bigint, text, text, boolean, text",
@@ -154,7 +154,7 @@ def add_account(actor: Actor, login: str, name: str, password: str) -> int:
 
 def set_password(actor: Actor, account: int, password: str) -> None:
     """Give an account a new password: one's own, or as an administrator."""
-    _change(
+    change(
         actor, "put_account", "bigint, text, text, boolean, text", [account, None, None, None, _password(password)],
         {"account": account, "password": True},
     )  # fmt: skip
@@ -162,7 +162,7 @@ def set_password(actor: Actor, account: int, password: str) -> None:
 
 def close_account(actor: Actor, account: int, *, active: bool = False) -> None:
     """Close an account, or open it again; it cannot sign in or act while it is closed."""
-    _change(
+    change(
         actor, "put_account", "bigint, text, text, boolean, text", [account, None, None, active, None],
         {"account": account, "active": active},
     )  # fmt: skip
@@ -179,7 +179,7 @@ def add_post(
         raise Invalid({"agency": ["没有这个单位，或它已经撤销。"]})
     since = since or timezone.localdate()
     return int(
-        _change(
+        change(
             actor,
             "put_post",
             "bigint, bigint, bigint, text, bigint, date, date",
@@ -199,7 +199,7 @@ def add_post(
 def end_post(actor: Actor, post: int, on: date | None = None) -> None:
     """End a post; its holder acts and sees with it no more from that day on (today, if none is given)."""
     on = on or timezone.localdate()
-    _change(
+    change(
         actor, "put_post", "bigint, bigint, bigint, text, bigint, date, date", [post, None, None, None, None, None, on],
         {"ended": post, "until": on.isoformat()},
     )  # fmt: skip
@@ -230,7 +230,7 @@ def changes(actor: Actor, limit: int = 100) -> list[Change]:
 TITLES = {
     "rename_place": "更名", "move_place": "划转", "merge_places": "合并", "add_place": "新增地点", "add_agency": "新增单位",
     "change_agency": "变更单位", "add_account": "新增账号", "change_account": "变更账号", "add_post": "新增岗位",
-    "end_post": "停用岗位",
+    "end_post": "停用岗位", "put_contact": "登记联系方式", "confirm_contact": "核实联系方式", "drop_contact": "删除联系方式",
 }  # fmt: skip
 """The directory's actions in words."""
 
@@ -238,7 +238,8 @@ LEVELS_ABOVE: dict[str, str] = dict(zip(list(LEVELS)[1:], LEVELS, strict=False))
 """The level above, by level."""
 
 
-def _change(actor: Actor, function: str, types: str, arguments: list[Any], said: Mapping[str, Any]) -> Any:
+def change(actor: Actor, function: str, types: str, arguments: list[Any], said: Mapping[str, Any]) -> Any:
+    """Call ``kernel.<function>``, which writes the line of the directory's chain; return its answer. Raises Absent, Invalid."""
     entry, now = uuid7(), timezone.now()
     body = canonical(
         {"v": 1, "id": str(entry), "action": function, "post": actor.post, "at": now.isoformat(timespec="microseconds"),

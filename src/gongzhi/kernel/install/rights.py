@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
-from gongzhi.kernel.models import Account, Party, Rate, RegisterWords, SignInTry
+from gongzhi.kernel.models import Account, Contact, Party, Rate, RegisterWords, SignInTry
 from gongzhi.kernel.service import Record
 
 _OPEN = (SignInTry, Rate)  # counters, not records
@@ -28,6 +28,7 @@ _RULES = {
     "post": _SOMEONE,
     "notice": "agency_id = nullif(current_setting('gz.agency', true), '')::bigint",
     "notice_read": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
+    "contact": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
     "outbox_position": "coalesce(current_setting('gz.post', true), '') <> ''",
     "register_words": "false",
 }
@@ -54,11 +55,11 @@ def grants(kernel: str, app: str) -> Iterator[str]:
         table = model._meta.db_table
         rights = "SELECT, INSERT" if table in _APPEND else "SELECT, INSERT, UPDATE"
         yield f'REVOKE ALL ON public."{table}" FROM "{kernel}", "{app}"'
-        yield f'GRANT {rights} ON public."{table}" TO "{kernel}"'
+        yield f'GRANT {rights}{", DELETE" if model is Contact else ""} ON public."{table}" TO "{kernel}"'
         if model is RegisterWords:
             continue
         columns = ""
-        if model in (Account, Party):
+        if model in (Account, Contact, Party):
             columns = f" ({', '.join(field.column for field in model._meta.local_fields)})"
         yield f'GRANT SELECT{columns} ON public."{table}" TO "{app}"'
     yield f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{kernel}"'

@@ -117,7 +117,7 @@ def _functions(cursor: Any, made: Roles) -> None:
                 cursor.execute(f"DROP FUNCTION {signature}")
             else:
                 cursor.execute(f"COMMENT ON FUNCTION {signature} IS 'action of the release before'")
-    for script in ("rights.sql", "ledger.sql", "directory.sql"):
+    for script in ("rights.sql", "ledger.sql", "directory.sql", "contacts.sql"):
         cursor.execute(_script(script))
     for service in services().values():
         cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS kernel.number_{service.code}")

@@ -85,6 +85,8 @@ class Notice(models.Model):
     at = models.DateTimeField()
     once = models.CharField(max_length=120, unique=True)
     """What makes the notice, so that a worker that starts again does not tell it twice."""
+    spread = models.BooleanField(default=False, db_default=False)
+    """Whether it has gone to the channels beyond the page, as far as anybody waits for it there."""
     readers = models.ManyToManyField(Account, related_name="+", through="NoticeRead")
 
     class Meta:
@@ -92,7 +94,10 @@ class Notice(models.Model):
 
         db_table = "notice"
         ordering = ("-at",)
-        indexes = [models.Index(fields=["agency", "-at"], name="notice_agency")]
+        indexes = [
+            models.Index(fields=["agency", "-at"], name="notice_agency"),
+            models.Index(fields=["id"], name="notice_unspread", condition=models.Q(spread=False)),
+        ]
 
 
 class NoticeRead(models.Model):
