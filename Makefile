@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: demo real test test-long lint bench screenshots setup setup-dev locks
+.PHONY: demo real test test-long lint bench screenshots sql-counts setup setup-dev locks
 
 demo: setup
 	@exec $(VENV)/gongzhi demo --port $(PORT) --sample $(SAMPLE)
@@ -31,6 +31,10 @@ bench: setup-dev
 
 screenshots: setup-dev
 	@$(VENV)/python tools/screenshots.py $(ARGS)
+
+# The numbers of SQL statements that were agreed for each service, written anew; look at the difference before you commit it.
+sql-counts: setup-dev
+	@GONGZHI_ACCEPT_SQL_COUNTS=1 $(PYTEST) tests/services/test_counts.py $(ARGS)
 
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "没有找到 $(PYTHON)。请先安装 Python 3,例如 sudo apt install python3 python3-venv" >&2; exit 2; }

@@ -7,6 +7,7 @@ import pytest
 
 from gongzhi.kernel.act import Absent, Done, Invalid, PartsOpen, act
 from gongzhi.kernel.context import acting
+from gongzhi.kernel.history import timeline
 from gongzhi.kernel.models import Link, Register
 from tests.kernel.people import People
 
@@ -150,3 +151,36 @@ def test_no_finding_slips_in_while_its_round_is_settled(crew: People, walking: D
             {"settle": "done", "find": "Absent"},
             {"settle": "PartsOpen", "find": "done"},
         )
+
+
+def test_a_round_that_is_dropped_is_over_and_says_why(crew: People) -> None:
+    form = {"theme": "gas", "planned_on": "2026-11-24", "scope": "小区", "place": crew.places["township"]}
+    plan = act(crew.grid, "inspection", "plan", form=form)
+    with pytest.raises(Invalid):
+        act(crew.grid, "inspection", "drop", record=plan.record, version=1, form={"reason": " "})
+    act(crew.grid, "inspection", "drop", record=plan.record, version=1, form={"reason": "与消防部门的巡查重复"})
+    with acting(crew.centre):
+        record = Register.objects.get(pk=plan.record)
+        assert (record.stage_code, record.due_at, record.closed_at is not None) == ("dropped", None, True)
+        assert dict(timeline(record, crew.centre)[0].words) == {"理由": "与消防部门的巡查重复"}
+    with pytest.raises(Invalid, match="已经结束"):
+        found(crew, plan)
+
+
+def test_a_finding_that_is_passed_on_is_the_next_agencys_by_the_same_day(crew: People, walking: Done) -> None:
+    finding = found(crew, walking)
+    with acting(crew.handler):
+        due = Register.objects.get(pk=finding.record).due_at
+    form = {"agency": crew.agencies["b"], "reason": "消防通道归物业主管单位"}
+    act(crew.handler, "finding", "pass_on", record=finding.record, version=1, form=form)
+    with acting(crew.handler):
+        assert not Register.objects.filter(pk=finding.record).exists()
+    with acting(crew.other):
+        record = Register.objects.get(pk=finding.record)
+        assert (record.stage_code, record.agency_id, record.due_at) == ("open", crew.agencies["b"], due)
+    mended = act(crew.other, "finding", "mend", record=finding.record, version=2, form={"measure": "已清理"})
+    back = act(
+        crew.grid, "finding", "send_back", record=finding.record, version=mended.version, form={"reason": "没清完"}
+    )
+    with acting(crew.other):  # back to who mended it, not to who was asked first
+        assert Register.objects.get(pk=back.record).agency_id == crew.agencies["b"]

@@ -34,6 +34,7 @@ __all__ = [
     "Refused",
     "Unreachable",
     "act",
+    "first_answer",
 ]
 
 
@@ -77,11 +78,14 @@ def act(
         raise ContextError("act() is a transaction of its own; call it outside acting()")
     declared = service(service_code)
     action = declared.action(action_code)
-    draft = compose(
-        Draft(actor, declared, action, record, version, key or None, follow, at or timezone.now(), loader),
-        form or {},
-        files,
-    )
+    draft = Draft(actor, declared, action, record, version, key or None, follow, at or timezone.now(), loader)
+    try:
+        compose(draft, form or {}, files)
+    except Absent:
+        first = first_answer(actor, key)
+        if first is None or (first[0].record, *first[1:]) != (record, service_code, action_code):
+            raise
+        return first[0]
     done = False
     try:
         answer = _call(function(declared, action), draft)
@@ -90,6 +94,20 @@ def act(
         if not done:
             discard(draft.stored)
     return _outcome(declared, action, answer)
+
+
+def first_answer(actor: Actor, key: str | None) -> tuple[Done, str, str] | None:
+    """Return what the actor's post did under this key and was answered then, with the codes of service and action.
+
+    For who no longer sees the record because the act gave it away: trying again is told that it is done, not that there
+    is no such record.
+    """
+    if not key:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM kernel.did(%s, %s)", [actor.post, key])
+        row = cursor.fetchone()
+    return (Done(*row[:4], repeated=True), row[4], row[5]) if row else None
 
 
 def _call(made: Function, draft: Draft) -> tuple[Any, ...]:

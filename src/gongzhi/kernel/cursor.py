@@ -11,6 +11,7 @@ import orjson
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
+from gongzhi.kernel.fields import Day
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.narrow import ORDERS, Narrowing
 
@@ -76,10 +77,10 @@ def _held(said: Narrowing, value: Any) -> Any:
         return made
     if name in ORDERS:
         return str(value)
-    if name not in said.service.facts:
-        return value
-    fact: Any = said.service.facts[name]
-    held = fact.to_python(value)
+    fact: Any = said.service.all_facts[name]
+    if name in said.service.extras and not fact.ranges:
+        return str(value)
+    held = value if name in said.service.extras and isinstance(fact, Day) else fact.to_python(value)
     if not isinstance(held, str | int | bool | Decimal | date | datetime):
         raise BadCursor
     return held

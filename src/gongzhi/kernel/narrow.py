@@ -21,12 +21,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, DecimalField, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
+from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 
 from gongzhi.kernel.codes import below
 from gongzhi.kernel.context import Actor
-from gongzhi.kernel.fields import YES_NO, Code, Day, Fact, Flag
+from gongzhi.kernel.fields import YES_NO, Code, Fact, Flag, Measure, Whole
 from gongzhi.kernel.models import Place, Register
 from gongzhi.kernel.search import find_keys
 from gongzhi.kernel.service import Service
@@ -71,9 +74,9 @@ class Narrowing:
             if name == "opened":  # as the index has it
                 return found.order_by("-opened_at" if down else "opened_at", "-pk" if down else "pk")
         else:
-            column = name if name in self.service.facts else f"more__{name}"
             rows = self.service.model._default_manager.filter(pk=OuterRef("pk"))
-            found = found.annotate(ordered_by=Subquery(rows.values(column)[:1]))
+            rows = rows.annotate(value=compared(self.service, name))
+            found = found.annotate(ordered_by=Subquery(rows.values("value")[:1]))
             by = F("ordered_by")
         return found.order_by(by.desc(nulls_last=True) if down else by.asc(nulls_last=True), "-pk")
 
@@ -164,35 +167,44 @@ def _span(made: Narrowing, name: str, end: str, text: str) -> None:
     fact = made.service.all_facts.get(name)
     if fact is None or not fact.ranges:
         raise ValueError("这一项不能按范围筛选。")
-    value = _value(fact, text)
-    made.facts &= Q(**{f"{_column(made.service, name)}__{'gte' if end == 'from' else 'lte'}": value})
+    lookup = GreaterThanOrEqual if end == "from" else LessThanOrEqual
+    made.facts &= Q(lookup(compared(made.service, name), _value(made.service, name, text)))
 
 
 def _fact(service: Service, name: str, text: str) -> Q:
-    fact, column = service.all_facts[name], _column(service, name)
+    fact, key = service.all_facts[name], name if name in service.facts else f"more__{name}"
     if isinstance(fact, Flag):
         if text not in YES_NO:
             raise ValueError("只能是 yes 或 no。")
-        return Q(**{column: text == "yes"})
+        return Q(**{key: text == "yes"})
     if isinstance(fact, Code):
         codes = [code for part in text.split(",") for code in below(fact.source, part)]
         known = fact.titles()
         if any(code not in known for code in codes):
             raise ValueError("没有这个选项。")
-        return Q(**{f"{column}__in": codes})
+        return Q(**{f"{key}__in": codes})
     if fact.ranges:
-        return Q(**{column: _value(fact, text)})
+        return Q(Exact(compared(service, name), _value(service, name, text)))
     raise ValueError("文字请用 q 查找。")
 
 
-def _column(service: Service, name: str) -> str:
-    return name if name in service.facts else f"more__{name}"
+def compared(service: Service, name: str) -> Any:
+    """Return the expression by which the fact is compared and ordered: of the city's own a number is one, not its text."""
+    if name in service.facts:
+        return F(name)
+    fact = service.extras[name]
+    if isinstance(fact, Measure):
+        return Cast(KeyTextTransform(name, "more"), DecimalField(max_digits=30, decimal_places=fact.places))
+    if isinstance(fact, Whole):
+        return Cast(KeyTextTransform(name, "more"), BigIntegerField())
+    return KeyTextTransform(name, "more")
 
 
-def _value(fact: Any, text: str) -> Any:
-    """Return the text as the column holds it. Raises ValidationError."""
+def _value(service: Service, name: str, text: str) -> Any:
+    """Return the text as it is compared with the column. Raises ValidationError."""
+    fact: Any = service.all_facts[name]
     value = fact.stored(fact.formfield(required=False).clean(text))
-    return value.isoformat() if isinstance(value, date) and not isinstance(fact, Day) else value
+    return value.isoformat() if isinstance(value, date) and name in service.extras else value
 
 
 def _day(text: str) -> date:

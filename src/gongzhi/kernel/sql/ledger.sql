@@ -13,6 +13,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                          CASE WHEN r.follow = p_follow THEN r.id END)
 $$;
 
+-- What the post itself did under this key, also to a record that the act took out of its sight.
+CREATE FUNCTION kernel.did(p_post bigint, p_idem text)
+RETURNS TABLE (record uuid, number text, version int, stage text, service text, action text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.id, r.number, e.version, e.stage_to, r.service, e.action
+    FROM kernel.reach(p_post) a, public.entry e JOIN public.register r ON r.id = e.record_id
+    WHERE e.post_id = p_post AND e.idem = p_idem
+$$;
+
 -- Search: the word test is not leakproof, so under row policies its index would not be used; here the rule is repeated.
 CREATE FUNCTION kernel.find(p_post bigint, p_words text[], p_service text, p_limit int)
 RETURNS TABLE (record uuid, opened_at timestamptz)

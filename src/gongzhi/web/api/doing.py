@@ -10,7 +10,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from ninja import Header, Router
 
-from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.act import Done, act, first_answer
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.procedure import Action
@@ -43,7 +43,14 @@ def add_action(router: Router, service: Service, action: Action) -> None:
         def change(
             request: HttpRequest, number: str, sent: body, key: str | None = _KEY, seen: str | None = _SEEN
         ) -> HttpResponse:
-            record = _key_of(request.auth, service, number)  # type: ignore[attr-defined]
+            actor: Actor = request.auth  # type: ignore[attr-defined]
+            try:
+                record = _key_of(actor, service, number)
+            except Absent:
+                first = first_answer(actor, key)
+                if first is None or (first[0].number, *first[1:]) != (number.upper(), service.code, action.code):
+                    raise
+                return _answer(first[0], 200)
             return _answer(_run(request, service, action, record, sent, seen, key), 200)
 
         view, address, status = change, f"/{{number}}/{action.code}", 200

@@ -9,13 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from gongzhi.kernel.act import Conflict, Invalid, Refused, Unreachable, act
+from gongzhi.kernel.act import Conflict, Done, Invalid, Refused, Unreachable, act, first_answer
 from gongzhi.kernel.buttons import possible
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Register
-from gongzhi.kernel.procedure import Action, Effect
+from gongzhi.kernel.procedure import Action, Effect, Gives
 from gongzhi.kernel.refusals import Absent
-from gongzhi.kernel.service import Service
+from gongzhi.kernel.service import Service, services
 from gongzhi.kernel.vault import NoRoom, Rejected
 from gongzhi.web.asked import ask, grouped, raw, uploads
 from gongzhi.web.console.lists import declared
@@ -33,7 +33,13 @@ _AGAIN = "附件需要重新选择。"
 def do(request: HttpRequest, actor: Actor, number: str, code: str) -> HttpResponse:
     """Show the form of an action on a record's page, or do it."""
     with acting(actor):
-        record = by_number(number)
+        try:
+            record = by_number(number)
+        except Http404:
+            first = first_answer(actor, form_key(request)) if request.method == "POST" else None
+            if first is None or (first[0].number, first[2]) != (number.upper(), code):
+                raise
+            return _given_away(request, first[0], services()[first[1]].action(code))
         action = record.service.procedure.by_code.get(code)
         if action is None or action.creates:
             raise Http404
@@ -93,8 +99,18 @@ def _act(request: HttpRequest, actor: Actor, record: Register, action: Action) -
     except (Refused, Rejected, NoRoom) as refusal:
         with acting(actor):
             return _refused(request, actor, by_number(record.number), action, typed, key, refusal, bool(files))
+    if action.gives is not Gives.KEEP or "place" in service.form(action).own:
+        with acting(actor):
+            if not Register.objects.filter(pk=record.pk).exists():
+                return _given_away(request, done, action)
     again = "&again" if done.repeated else ""
     return redirect(f"/work/r/{done.number}?done={action.code}{again}#now")
+
+
+def _given_away(request: HttpRequest, done: Done, action: Action) -> HttpResponse:
+    """Send who no longer sees the record to the queue, which says what was done."""
+    request.session["gave"] = [done.number, str(action.title)]
+    return redirect("/work/#now")
 
 
 def _refused(

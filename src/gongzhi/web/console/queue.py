@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Case, Count, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel import workdays
 from gongzhi.kernel.context import Actor
@@ -146,5 +147,12 @@ def queue(request: HttpRequest, actor: Actor) -> HttpResponse:
         )
     return page(
         request, actor, "web/console/queue.html", parts=parts, decisions=list(_decisions(actor, place)), tasks=tasks,
-        watch=watch, active="queue", now=now, nothing=not totals,
+        watch=watch, active="queue", now=now, nothing=not totals, said=_said(request.session.pop("gave", None)),
     )  # fmt: skip
+
+
+def _said(gave: "list[str] | None") -> str:
+    """Return what has just been done to a record that went on to others, and out of the actor's sight."""
+    if not gave:
+        return ""
+    return _("已{action}。{number} 现在由其他单位办理，不再显示在您这里。").format(number=gave[0], action=gave[1])
