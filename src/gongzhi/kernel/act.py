@@ -107,7 +107,10 @@ def first_answer(actor: Actor, key: str | None) -> tuple[Done, str, str] | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM kernel.did(%s, %s)", [actor.post, key])
         row = cursor.fetchone()
-    return (Done(*row[:4], repeated=True), row[4], row[5]) if row else None
+    if row is None:
+        return None
+    record, number, version, stage, service_code, action_code = row
+    return Done(record, number, version, stage, repeated=True), service_code, action_code
 
 
 def _call(made: Function, draft: Draft) -> tuple[Any, ...]:

@@ -57,7 +57,7 @@ def end_of_day(now: datetime) -> datetime:
 def _since(now: datetime) -> datetime:
     """Return the beginning of the working day before today: what came later is new."""
     day = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    for _ in range(14):
+    for _day in range(14):
         if workdays.is_workday(day.date()):
             break
         day -= timedelta(days=1)
