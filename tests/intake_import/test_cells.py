@@ -7,7 +7,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gongzhi.intake.mapping import BadCell, MappingError, builtin, load, moment, parse, tidy, whole
+from gongzhi.intake.mapping import BadCell, Column, MappingError, builtin, load, moment, parse, read, tidy, whole
 
 FULL_WIDTH = {ord(plain): ord(plain) + 0xFEE0 for plain in "0123456789-/.:,"}  # U+FF01 … U+FF5E
 
@@ -83,3 +83,31 @@ def test_the_mappings_that_come_with_the_platform_can_be_read() -> None:
         assert load(name).required
     with pytest.raises(MappingError, match="hotline"):
         load("没有这个")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+86 139", "-5", "@x", "'=1", "'n Boot", "''", "plain", "a'b", ""])
+def test_what_an_export_made_safe_is_read_as_it_was(text: str) -> None:
+    from gongzhi.kernel.export import plain, safe
+
+    assert plain(safe(text)) == text
+    assert not safe(text).startswith(("=", "+", "-", "@"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [("1,280.50", "1280.50"), ("￥１２．５", "12.5"), (86.5, "86.5"), ("十二", None), ("1.2.3", None), ("1e9", None)],
+)
+def test_numbers_with_decimals(cell: object, said: str | None) -> None:
+    column = Column("金额", "amount", "decimal")
+    if said is None:
+        with pytest.raises(BadCell, match="不是数字"):
+            read(column, cell, {})
+    else:
+        assert read(column, cell, {}) == said
+
+
+def test_an_agency_is_known_by_code_and_name() -> None:
+    column = Column("责任单位", "agency", "agency")
+    assert read(column, "市住建局", {}, {"市住建局": 7}) == 7
+    with pytest.raises(BadCell, match="没有单位“不存在局”"):
+        read(column, "不存在局", {}, {"市住建局": 7})

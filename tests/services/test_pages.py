@@ -13,7 +13,7 @@ from gongzhi.kernel.context import acting
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.refusals import ABSENT
 from gongzhi.kernel.roles import ADMIN, ROLES, STAFF, Scope
-from gongzhi.kernel.service import Service
+from gongzhi.kernel.service import Service, services
 from tests.services.lab import Lab, at_desk
 
 
@@ -143,6 +143,13 @@ def test_it_stands_on_the_map_of_those_who_see_it(service: Service, lab: Lab) ->
         for actor, sees in ((lab.actor(role, held), placed), (lab.stranger(role), False)):
             found = at_desk(actor).get(f"/work/map/points?service={service.code}").json()
             assert (held.number in {one["properties"]["number"] for one in found["features"]}) == sees, role
+    client = at_desk(lab.watcher)
+    others = [one.code for one in services().values() if one is not service]
+    for code in others:
+        assert held.number not in client.get(f"/work/map/points?service={code}").content.decode()
+    shown = text(client.get(f"/work/map?service={service.code}"))
+    assert f'data-points="/work/map/points?service={service.code}"' in shown
+    assert f"/work/map?service={service.code}" in text(client.get(f"/work/s/{service.code}/"))
 
 
 def _placing(service: Service) -> Action:

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     load = intake.add_parser("import", help="导入表格(XLSX、CSV)")
     load.add_argument("file", type=Path)
     load.add_argument("--service", required=True)
-    load.add_argument("--map", required=True, help="映射文件(TOML),或内置映射的名称")
+    load.add_argument("--map", help="映射文件(TOML),或内置映射的名称；不写就按业务自己的列名读取")
     load.add_argument("--post", help="以哪个账号的岗位导入（登录名）,默认为受理员的第一个岗位")
     load.add_argument("--json", action="store_true")
     load.set_defaults(run=run_import)
@@ -62,13 +62,13 @@ def run_import(chosen: argparse.Namespace) -> int:
     """Import a spreadsheet through a mapping file."""
     with database():
         django()
-        from gongzhi.intake import importing, mapping  # noqa: PLC0415
+        from gongzhi.intake import declared, importing, mapping  # noqa: PLC0415
 
         install_city(accounts=False)
         try:
-            declared = mapping.load(chosen.map)
+            table_of = declared.table(chosen.map or chosen.service)
             actor = importing.actor_for(chosen.post)
-            result = importing.run(chosen.file, chosen.service, declared, actor=actor, progress=bar("导入"))
+            result = importing.run(chosen.file, chosen.service, table_of, actor=actor, progress=bar("导入"))
         except (mapping.MappingError, importing.ImportFault) as error:
             leave(str(error))
         finally:

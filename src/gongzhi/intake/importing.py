@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.home import home
 from gongzhi.intake.mapping import BadCell, Table, moment, read, tidy
@@ -24,11 +25,13 @@ from gongzhi.intake.tables import read as read_table
 from gongzhi.kernel.act import act
 from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
 from gongzhi.kernel.export import safe
-from gongzhi.kernel.models import Account, Place, Post
+from gongzhi.kernel.models import Account, Agency, Place, Post, Register
 from gongzhi.kernel.refusals import Invalid, Refused, Unreachable
 from gongzhi.kernel.service import Service, services
 
 ROW, REASON = "原文件行号", "未能导入的原因"
+_POINT = ("lon", "lat")
+"""Two columns that make the form's position."""
 Progress = Callable[[int, int], None]
 
 
@@ -70,11 +73,11 @@ def run(
     _check_headers(sheet, table, path)
     loader = loader_actor()
     with acting(loader):
-        places = dict(Place.objects.filter(ended_on=None).values_list("code", "pk"))
+        known = _known()
     bad: list[tuple[int, list[str], list[Any]]] = []
     for number, (row, cells) in enumerate(sheet.rows, start=1):
         result.read += 1
-        reasons = _row(service, table, sheet.headers, cells, places, actor, loader, result)
+        reasons = _row(service, table, sheet.headers, cells, known, actor, loader, result)
         if reasons:
             bad.append((row, reasons, cells))
             result.quarantined += 1
@@ -112,14 +115,14 @@ def _service(code: str, table: Table, actor: Actor) -> Service:
         raise ImportFault(f"岗位“{actor.role_title}”不能登记{service.title}。")
     fields = service.form(service.creating).fields
     named = [column.field for column in table.columns.values() if column.field] + list(table.constants)
-    unknown = [name for name in named if name not in fields]
+    unknown = [name for name in named if name not in fields and not (name in _POINT and "point" in fields)]
     if unknown:
         raise ImportFault(f"映射里的表单项 {'、'.join(unknown)} 不存在。可用的有：{'、'.join(fields)}。")
     return service
 
 
 def _check_headers(sheet: Sheet, table: Table, path: Path) -> None:
-    missing = [header for header in table.required if header not in sheet.headers]
+    missing = [column.header for column in table.required if not column.named(sheet.headers)]
     if missing:
         raise ImportFault(
             f"文件“{path.name}”缺少列：{'、'.join(missing)}。第一行应是列名，现有：{'、'.join(filter(None, sheet.headers[:20]))}。"
@@ -127,26 +130,14 @@ def _check_headers(sheet: Sheet, table: Table, path: Path) -> None:
 
 
 def _row(
-    service: Service, table: Table, headers: list[str], cells: list[Any], places: Mapping[str, int], actor: Actor,
+    service: Service, table: Table, headers: list[str], cells: list[Any], known: "_Known", actor: Actor,
     loader: Actor, result: Result,
 ) -> list[str]:  # fmt: skip
     """Take one row in; return why it could not be."""
     held = dict(zip(headers, cells, strict=False))
-    form: dict[str, Any] = dict(table.constants)
-    reasons: list[str] = []
-    for header, column in table.columns.items():
-        cell = held.get(header)
-        if tidy(cell) == "":
-            if column.required:
-                reasons.append(f"“{header}”没有填")
-            continue
-        try:
-            value = read(column, cell, places)
-        except BadCell as error:
-            reasons.append(f"{header}:{error}")
-            continue
-        if column.field:
-            form[column.field] = value.date().isoformat() if isinstance(value, datetime) else value
+    form, reasons = _filled(table, held, known)
+    if table.number and not reasons:
+        reasons += _here_already(service, tidy(held.get(table.columns[table.number].named(held))), actor)
     if reasons:
         return reasons
     at = _filed(table, held)
@@ -166,6 +157,65 @@ def _row(
     result.unchanged += done.repeated
     result.loaded += not done.repeated
     return []
+
+
+def _filled(table: Table, held: Mapping[str, Any], known: "_Known") -> tuple[dict[str, Any], list[str]]:
+    """Return the form that the row fills, and what is wrong with its cells."""
+    form: dict[str, Any] = dict(table.constants)
+    reasons: list[str] = []
+    for header, column in table.columns.items():
+        cell = held.get(column.named(held))
+        if column.field in form and column.field not in table.constants:
+            continue  # of two columns for the same thing the first that says something counts
+        if tidy(cell) == "":
+            if column.required:
+                reasons.append(f"“{header}”没有填")
+            continue
+        try:
+            value = read(column, cell, known.places, known.agencies)
+        except BadCell as error:
+            reasons.append(f"{header}:{error}")
+            continue
+        if column.field:
+            form[column.field] = value.date().isoformat() if isinstance(value, datetime) else value
+    return form, [*reasons, *_position(form)]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Ids of places by code, and of agencies by code, name and short name."""
+
+    places: Mapping[str, int]
+    agencies: Mapping[str, int]
+
+
+def _known() -> _Known:
+    agencies: dict[str, int] = {}
+    for column in ("short", "title", "code"):  # where two names are the same text, the code has the last word
+        agencies |= dict(Agency.objects.filter(ended_on=None).values_list(column, "pk"))
+    return _Known(dict(Place.objects.filter(ended_on=None).values_list("code", "pk")), agencies)
+
+
+def _position(form: dict[str, Any]) -> list[str]:
+    """Make the form's position of two columns; return what is wrong with it."""
+    parts = [form.pop(name) for name in _POINT if name in form]
+    if len(parts) == 1:
+        return [_("位置要同时有经度和纬度")]
+    if parts:
+        form["point"] = ",".join(parts)
+    return []
+
+
+def _here_already(service: Service, number: str, actor: Actor) -> list[str]:
+    if not number:
+        return []
+    with acting(actor):
+        here = Register.objects.filter(number=number.upper()[:40], service_code=service.code).exists()
+    if not here:
+        return []
+    return [
+        _("编号 {number} 已经在平台里，请在它的页面上修改；如果确是另一条，请删去编号再导入").format(number=number[:40])
+    ]
 
 
 def _label(service: Service, name: str) -> str:

@@ -15,7 +15,7 @@ from openpyxl.worksheet.dimensions import ColumnDimension
 from procrastinate.contrib.django import app
 
 from gongzhi.home import home
-from gongzhi.intake import mapping
+from gongzhi.intake import declared, mapping
 from gongzhi.intake.importing import ImportFault, Result, run
 from gongzhi.intake.models import ImportJob
 from gongzhi.kernel.context import Actor, NoPost, actor_of
@@ -23,15 +23,17 @@ from gongzhi.kernel.refusals import Unreachable
 
 KEPT_DAYS = 30
 MOST_BYTES = 50 * 2**20
+_TITLES = 60
+"""Titles of a code that the empty table tells of."""
 
 
 def start(actor: Actor, name: str, content: bytes, service: str, table: str) -> ImportJob:
-    """Keep the file and queue its import; ``table`` names a built-in mapping. Raises ImportFault and MappingError."""
+    """Keep the file and queue its import; ``table`` names a mapping that needs no file of its own. Raises ImportFault and MappingError."""
     if len(content) > MOST_BYTES:
         raise ImportFault(f"文件超过 {MOST_BYTES // 2**20} MB，请拆成几个文件。")
     if not content:
         raise ImportFault("文件是空的。")
-    mapping.load(table)
+    declared.table(table)
     folder = uuid.uuid4().hex
     place = home() / "imports" / folder
     place.mkdir(mode=0o700, parents=True)
@@ -78,7 +80,7 @@ def import_table(job: int) -> None:
             old.unlink()
         table = next(folder.glob("table*"))
         run(
-            table, held.service, mapping.load(held.mapping), actor=actor_of(held.post_id), folder=folder,
+            table, held.service, declared.table(held.mapping), actor=actor_of(held.post_id), folder=folder,
             progress=progress, result=result,
         )  # fmt: skip
     except (ImportFault, mapping.MappingError, NoPost, StopIteration) as error:
@@ -101,19 +103,21 @@ def sweep_imports(timestamp: int) -> None:  # noqa: ARG001 (the queue gives it)
 
 
 def template(name: str) -> bytes:
-    """Return an empty table (XLSX) for a built-in mapping: its columns, and under each what belongs there."""
-    declared = mapping.load(name)
+    """Return an empty table (XLSX) for a mapping: its columns, and on a second sheet what belongs into each."""
+    held = declared.table(name)
+    columns = [column for header, column in held.columns.items() if header != held.number]
     book = Workbook()
     sheet = book.active
-    sheet.title = declared.title[:30]
-    for number, column in enumerate(declared.columns.values(), start=1):
+    sheet.title = held.title[:30]
+    for number, column in enumerate(columns, start=1):
         sheet.cell(1, number, column.header).font = Font(bold=True)
         letter = sheet.cell(1, number).column_letter
         sheet.column_dimensions[letter] = ColumnDimension(sheet, index=letter, width=18)
     hints = book.create_sheet("填写说明")
     hints.append(["列名", "必填", "内容"])
-    for column in declared.columns.values():
-        said = "、".join(column.values) if column.values else mapping.TYPES[column.type]
+    for column in columns:
+        titles = [text for text, code in column.values.items() if text != code]
+        said = "、".join(titles[:_TITLES]) if titles else mapping.TYPES[column.type]
         hints.append([column.header, "是" if column.required else "", said])
     target = BytesIO()
     book.save(target)

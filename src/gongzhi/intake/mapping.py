@@ -5,7 +5,7 @@ import hashlib
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from importlib import resources
@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.intake.places import find_places
 
-TYPES = {"text": "文字", "whole": "整数", "date": "日期", "datetime": "日期和时间", "phone": "电话", "place": "地点"}
+TYPES = {
+    "text": "文字", "whole": "整数", "decimal": "数字，可以有小数", "date": "日期", "datetime": "日期和时间", "phone": "电话",
+    "place": "地点的统计代码或名称", "agency": "单位的代码或名称",
+}  # fmt: skip
 _EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 (made aware with the city's time)  # day 0 of Excel's 1900 calendar, which counts a 29 February 1900 that never was
 _DAY = re.compile(r"^(\d{4})\s*(?:[-/.年])\s*(\d{1,2})\s*(?:[-/.月])\s*(\d{1,2})\s*日?(?:[T\s]+(.+))?$")
 _PLAIN_DAY = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:[T\s]*(\d{2})(\d{2})(\d{2})?)?$")
@@ -40,6 +44,12 @@ class Column:
     type: str = "text"
     required: bool = False
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    """Other headers that mean the same: the label in the platform's other languages."""
+
+    def named(self, headers: Collection[str]) -> str:
+        """Return which of the table's headers (without spaces) is this column's, "" where none is."""
+        return next((flat for one in (self.header, *self.also) if (flat := "".join(one.split())) in headers), "")
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,13 @@ class Table:
     key: tuple[str, ...]
     at: str
     digest: str
+    number: str = ""
+    """The column with the record's number, where the table was exported from here: what is here already is not made again."""
 
     @property
-    def required(self) -> list[str]:
-        """The headers without which nothing can be imported."""
-        return [column.header for column in self.columns.values() if column.required]
+    def required(self) -> list[Column]:
+        """The columns without which nothing can be imported."""
+        return [column for column in self.columns.values() if column.required]
 
 
 def builtin() -> dict[str, str]:
@@ -124,8 +136,11 @@ def _column(header: str, said: Mapping[str, Any]) -> Column:
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 
-def read(column: Column, cell: Any, places: Mapping[str, int]) -> Any:
-    """Return the cell as the form takes it, None where it is empty. ``places`` are ids by code. Raises BadCell."""
+def read(column: Column, cell: Any, places: Mapping[str, int], agencies: Mapping[str, int] = {}) -> Any:
+    """Return the cell as the form takes it, None where it is empty. Raises BadCell.
+
+    ``places`` are ids by code, ``agencies`` by code and by name.
+    """
     text = tidy(cell)
     if text == "":
         return None
@@ -140,8 +155,14 @@ def read(column: Column, cell: Any, places: Mapping[str, int]) -> Any:
             return moment(cell)
         case "phone":
             return plain_digits(text).replace(" ", "")
+        case "decimal":
+            return decimal(text)
         case "place":
             return _place(text, places)
+        case "agency":
+            if text not in agencies:
+                raise BadCell(_("没有单位“{text}”，请写单位的代码或全称").format(text=text[:30]))
+            return agencies[text]
         case _:
             return text
 
@@ -171,6 +192,14 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"[+-]?\d{1,15}", plain):
         raise BadCell(f"“{text[:30]}”不是整数")
     return int(plain)
+
+
+def decimal(text: str) -> str:
+    """Return a number as the form takes it; full-width digits, separators and a sign of currency are understood. Raises BadCell."""
+    plain = plain_digits(text).replace(",", "").strip().lstrip("¥$")
+    if not re.fullmatch(r"[+-]?\d{1,15}(\.\d{1,6})?", plain):
+        raise BadCell(_("“{text}”不是数字").format(text=text[:30]))
+    return plain
 
 
 def moment(cell: Any) -> datetime:

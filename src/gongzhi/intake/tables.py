@@ -9,6 +9,8 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineWorkbook
 
+from gongzhi.kernel.export import plain
+
 MOST_ROWS = 200_000
 _MOST_BYTES = 100 * 2**20
 _MOST_UNPACKED = 600 * 2**20
@@ -132,7 +134,7 @@ def _numbered(text: str, delimiter: str) -> Iterator[tuple[int, list[Any]]]:
     before = 0
     for row in reader:
         if any(cell.strip() for cell in row):
-            yield before + 1, list(row)
+            yield before + 1, [plain(cell) for cell in row]
         before = reader.line_num
 
 

@@ -15,21 +15,30 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from xlsxwriter import Workbook
 
 from gongzhi.kernel.fields import Code, Fact, Flag, Money
-from gongzhi.kernel.models import Agency, Place, Register
+from gongzhi.kernel.forms import OWN_FIELDS, WHOLE
+from gongzhi.kernel.generate import PART
+from gongzhi.kernel.models import Agency, Link, Place, Register
 from gongzhi.kernel.service import Service
 
 MOST = 200_000
 """Rows of one export; a workbook holds a million."""
 _PIECE = 2000
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run these
+_MARKED = ("'", *_RISKY)  # and what begins with the mark itself gets another, so that it can be taken off again
 _CELL = 32_000  # characters; XLSX ends at 32,767
 _REGISTER = (
     "pk", "number", "title", "stage_code", "agency_id", "place_id", "opened_at", "due_at", "closed_at", "lon", "lat",
 )  # fmt: skip
-_HEAD = ("编号", "标题", "环节", "责任单位", "地点", "登记时间", "期限", "结束时间", "经度", "纬度")
+NUMBER, AGENCY, PLACE, PLACE_CODE = _("编号"), _("责任单位"), _("地点"), _("地点代码")
+LON, LAT = _("经度"), _("纬度")
+"""Headers that an import reads again (``intake.declared``)."""
+_HEAD = (
+    NUMBER, _("标题"), _("环节"), AGENCY, PLACE, PLACE_CODE, _("登记时间"), _("期限"), _("结束时间"), LON, LAT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,24 +47,31 @@ class _Book:
 
     stages: dict[str, str]
     agencies: dict[int, str]
-    places: dict[int, str]
+    places: dict[int, tuple[str, str]]
+    """Name and code by id."""
 
 
 def safe(text: str) -> str:
     """Return a text that a spreadsheet opens as a text, whatever it begins with."""
-    return f"'{text}" if text.startswith(_RISKY) else text
+    return f"'{text}" if text.startswith(_MARKED) else text
+
+
+def plain(text: str) -> str:
+    """Return the text that ``safe`` made safe."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_MARKED) else text
 
 
 def heads(service: Service) -> list[str]:
     """Return the names of the columns."""
-    return [*_HEAD, *(str(fact.verbose_name) for fact in service.all_facts.values())]
+    whole = [str(OWN_FIELDS[WHOLE](True).label)] if service.part_of else []
+    return [*map(str, _HEAD), *whole, *(str(fact.verbose_name) for fact in service.all_facts.values())]
 
 
 def rows(service: Service, found: "QuerySet[Register]") -> Iterator[list[Any]]:
     """Yield the cells of each record: texts, numbers, days and moments (naive, in the city's time)."""
     book = _Book(
         {stage.code: stage.title for stage in service.procedure.stages},
-        dict(Agency.objects.values_list("pk", "title")), dict(Place.objects.values_list("pk", "name")),
+        dict(Agency.objects.values_list("pk", "title")), {pk: (name, code) for pk, name, code in Place.objects.values_list("pk", "name", "code")},
     )  # fmt: skip
     columns = ("pk", *service.facts, "more")
     cells = [_cell(fact) for fact in service.all_facts.values()]
@@ -64,10 +80,17 @@ def rows(service: Service, found: "QuerySet[Register]") -> Iterator[list[Any]]:
             row[0]: row
             for row in service.model._default_manager.filter(pk__in=[row[0] for row in piece]).values_list(*columns)
         }
+        wholes = _wholes([row[0] for row in piece]) if service.part_of else {}
         for row in piece:
             held = facts[row[0]]
             values = [*held[1:-1], *(held[-1].get(name) for name in service.extras)]
-            yield [*_register(row, book), *(cell(value) for cell, value in zip(cells, values, strict=True))]
+            whole = [wholes.get(row[0])] if service.part_of else []
+            yield [*_register(row, book), *whole, *(cell(value) for cell, value in zip(cells, values, strict=True))]
+
+
+def _wholes(keys: list[Any]) -> dict[Any, str]:
+    """Return the number of the record that each is a part of, where the actor sees it."""
+    return dict(Link.objects.filter(b__in=keys, kind=PART).values_list("b", "a__number"))
 
 
 def _pieces(found: Iterable[Any]) -> Iterator[list[Any]]:
@@ -84,8 +107,8 @@ def _pieces(found: Iterable[Any]) -> Iterator[list[Any]]:
 def _register(row: Any, book: _Book) -> list[Any]:
     _, number, title, stage, agency, place, opened, due, closed, lon, lat = row
     return [
-        number, title, book.stages.get(stage, stage), book.agencies[agency], book.places[place], _local(opened),
-        _local(due), _local(closed), lon, lat,
+        number, title, book.stages.get(stage, stage), book.agencies[agency], *book.places[place],
+        _local(opened), _local(due), _local(closed), lon, lat,
     ]  # fmt: skip
 
 

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Place, Register
+from gongzhi.kernel.service import Service, services
 from gongzhi.web.console.deadlines import GROUPS, conditions, running
 from gongzhi.web.templatetags.gz import due_of
-from gongzhi.web.who import chosen_place, in_place, page, reads
+from gongzhi.web.who import chosen_place, in_place, page, reads, services_of
 
 MOST = 5000
 
@@ -18,10 +19,14 @@ MOST = 5000
 @reads
 def show(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Show the map with its legend of counts, and the same by place as a table."""
-    place, now = chosen_place(request, actor), timezone.now()
-    opened = Register.objects.filter(in_place(place), closed_at=None)
+    place, now, only = chosen_place(request, actor), timezone.now(), _only(request)
+    opened = Register.objects.filter(in_place(place), _of(only), closed_at=None)
     counts = opened.aggregate(all=Count("pk"), placed=Count("lon"))
-    by_group = running(place).aggregate(**{code: Count("pk", filter=q) for code, q in conditions(now).items()})
+    by_group = (
+        running(place)
+        .filter(_of(only))
+        .aggregate(**{code: Count("pk", filter=q) for code, q in conditions(now).items()})
+    )
     waiting = counts["all"] - sum(by_group.values())
     depth = 2 + len(place.path if place else (actor.low or "00"))
     by_path: dict[str, int] = {}
@@ -32,6 +37,7 @@ def show(request: HttpRequest, actor: Actor) -> HttpResponse:
     return page(
         request, actor, "web/console/map.html", counts=counts, table=table, active="map",
         legend=[(code, title, by_group[code]) for code, title in GROUPS.items()], waiting=waiting, unplaced=counts["all"] - counts["placed"],
+        only=only, kinds=services_of(actor),
     )  # fmt: skip
 
 
@@ -41,7 +47,11 @@ def points(request: HttpRequest, actor: Actor) -> HttpResponse:
     now = timezone.now()
     found = (
         Register.objects.filter(
-            in_place(chosen_place(request, actor)), closed_at=None, lon__isnull=False, lat__isnull=False
+            in_place(chosen_place(request, actor)),
+            _of(_only(request)),
+            closed_at=None,
+            lon__isnull=False,
+            lat__isnull=False,
         )
         .select_related("agency")
         .order_by("due_at")[:MOST]
@@ -60,6 +70,15 @@ def points(request: HttpRequest, actor: Actor) -> HttpResponse:
             }
         )  # fmt: skip
     return JsonResponse({"type": "FeatureCollection", "features": features})
+
+
+def _only(request: HttpRequest) -> Service | None:
+    """Return the one service that the map is narrowed to, None where it shows all."""
+    return services().get(request.GET.get("service", ""))
+
+
+def _of(only: Service | None) -> Q:
+    return Q(service_code=only.code) if only else Q()
 
 
 def base(_: HttpRequest) -> HttpResponse:

@@ -5,7 +5,7 @@ from django.shortcuts import redirect
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
-from gongzhi.intake import mapping
+from gongzhi.intake import declared
 from gongzhi.intake.importing import ImportFault
 from gongzhi.intake.jobs import MOST_BYTES, jobs_of, quarantine_of, start, template
 from gongzhi.intake.mapping import MappingError
@@ -21,9 +21,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def offered(actor: Actor) -> dict[str, str]:
     """Return the mappings whose service the actor may make records of: title by name. Raises Absent where there is none."""
     made = {
-        name: title
-        for name, title in mapping.builtin().items()
-        if may_create(actor, services()[mapping.load(name).service])
+        name: table.title for name, table in declared.tables().items() if may_create(actor, services()[table.service])
     }
     if not made:
         raise Absent
@@ -46,7 +44,7 @@ def uploads(request: HttpRequest, actor: Actor) -> HttpResponse:
             error = f"文件超过 {MOST_BYTES // 2**20} MB，请拆成几个文件。"
         else:
             try:
-                job = start(actor, file.name or "表格", file.read(), mapping.load(chosen).service, chosen)
+                job = start(actor, file.name or "表格", file.read(), declared.table(chosen).service, chosen)
                 return redirect(f"/work/import/{job.pk}")
             except (ImportFault, MappingError) as fault:
                 error = str(fault)
