@@ -39,10 +39,17 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
             ],
-            "builtins": ["django.templatetags.static", "gongzhi.web.templatetags.gz"],
+            "builtins": [
+                "django.templatetags.static",
+                "django.templatetags.i18n",
+                "gongzhi.web.templatetags.gz",
+                "gongzhi.web.templatetags.language",
+            ],
         },
     }
 ]
+
+LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
 
 _LIVE = "{0.scheme}://{0.netloc}".format(urlsplit(LIVE_URL)) if "://" in LIVE_URL else ""
 SECURE_CSP: dict[str, Any] = {
@@ -58,6 +65,12 @@ SECURE_CSP: dict[str, Any] = {
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
+
+LANGUAGE_COOKIE_NAME = "gongzhi_language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = HTTPS
 
 STATIC_URL = "/static/"
 STORAGES: dict[str, Any] = {

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from gongzhi.web.errors import bad_request, too_big
 
@@ -47,3 +48,12 @@ def address(request: HttpRequest) -> str:
         passed = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
         came = next((part for part in reversed(passed) if part not in settings.PROXIES), came)
     return str(came)[:60]
+
+
+def next_page(request: HttpRequest, home: str) -> str:
+    """Return where the form wants to go next if that is a page of ours, ``home`` otherwise."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if safe else home

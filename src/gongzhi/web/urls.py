@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gongzhi.web import errors, feed, health
+from gongzhi.web import errors, feed, health, language
 from gongzhi.web.api import api
 from gongzhi.web.console import (
     atlas,
@@ -38,6 +38,7 @@ urlpatterns = [
     path("q/<str:number>.<str:code>", scanned.scanned),
     path("places/below", signing.places_below),
     path("map/base", atlas.base),
+    path("language", language.choose),
     path("signin", signing.signin),
     path("signout", signing.signout),
     path("work/", queue.queue),

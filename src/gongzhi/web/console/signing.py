@@ -3,23 +3,19 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
 from gongzhi.kernel.context import Actor, actors_of
 from gongzhi.kernel.models import Place
 from gongzhi.kernel.signin import SignInRefused, sign_in
 from gongzhi.web.asked import below
-from gongzhi.web.guard import address, typed
+from gongzhi.web.guard import address, next_page, typed
 from gongzhi.web.who import chosen_place, current, page, reads, signed
 
 
 def _next(request: HttpRequest) -> str:
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    safe = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return wanted if safe and wanted.startswith("/work") else "/work/"
+    wanted = next_page(request, "/work/")
+    return wanted if wanted.startswith("/work") else "/work/"
 
 
 @require_http_methods(["GET", "POST"])

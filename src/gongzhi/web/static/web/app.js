@@ -3,6 +3,7 @@ import { begin as drafts, clearAll } from "gz/drafts";
 import { begin as keys } from "gz/keys";
 import { begin as lists } from "gz/lists";
 import { begin as safe } from "gz/safe";
+import { word } from "gz/words";
 
 const { htmx } = window;
 
@@ -46,7 +47,7 @@ function stepped(form) {
     back.hidden = !on || at === 0;
     next.hidden = !on || at === groups.length - 1;
     submit.hidden = on && at < groups.length - 1;
-    say.textContent = on ? `第 ${at + 1} 步，共 ${groups.length} 步` : "";
+    say.textContent = on ? word("step", { at: at + 1, all: groups.length }) : "";
     form.dispatchEvent(new CustomEvent("gz-shown", { bubbles: true }));
   }
   next.addEventListener("click", () => {

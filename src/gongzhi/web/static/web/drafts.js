@@ -1,5 +1,7 @@
 // Long texts are kept on this device while they are written, and forgotten once they are sent, after twelve hours, or when
 // the person signs out. Names and telephone numbers are never kept.
+import { word } from "gz/words";
+
 const PREFIX = "gz-draft:";
 const HOURS = 12;
 
@@ -29,11 +31,11 @@ function restored(field, key) {
   const line = document.createElement("p");
   line.className = "kept";
   line.setAttribute("role", "status");
-  line.append("已恢复您上次没有提交的内容。");
+  line.append(word("restored"));
   const clear = document.createElement("button");
   clear.type = "button";
   clear.className = "btn btn-sm";
-  clear.textContent = "清除";
+  clear.textContent = word("clear");
   clear.addEventListener("click", () => {
     field.value = "";
     write(key, "");

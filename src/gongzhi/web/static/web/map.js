@@ -1,5 +1,6 @@
 // Maps without tiles and without any other host: the city's own place points and a grid, with the records on top.
 import * as maplibre from "maplibre";
+import { word } from "gz/words";
 
 const FONT = "Noto Sans SC Variable";
 const COLOURS = { late: "#c5362c", today: "#d98200", soon: "#efc04d", fine: "#4f9a96", paused: "#a9b4b6", none: "#ffffff" };
@@ -42,7 +43,7 @@ async function make(element) {
   const map = new maplibre.Map({
     container: element, style: style(base), attributionControl: false, dragRotate: false, maxZoom: 17, localIdeographFontFamily: `"${FONT}", sans-serif`,
     bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: 16 }, cooperativeGestures: false,
-    locale: { "NavigationControl.ZoomIn": "放大", "NavigationControl.ZoomOut": "缩小", "Map.Title": "地图" },
+    locale: { "NavigationControl.ZoomIn": word("zoomIn"), "NavigationControl.ZoomOut": word("zoomOut"), "Map.Title": word("map"), "Popup.Close": word("closePopup") },
   });
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
@@ -88,13 +89,13 @@ async function open(element) {
     const link = line(title, "a");
     link.href = `/work/r/${encodeURIComponent(number)}`;
     box.append(link, line(`${stage} · ${due}`), line(`${agency} · ${number}`));
-    new maplibre.Popup({ maxWidth: "280px", locale: {} }).setLngLat(event.features[0].geometry.coordinates).setDOMContent(box).addTo(map);
+    new maplibre.Popup({ maxWidth: "280px" }).setLngLat(event.features[0].geometry.coordinates).setDOMContent(box).addTo(map);
   });
   for (const layer of ["clusters", "points"]) {
     map.on("mouseenter", layer, () => { map.getCanvas().style.cursor = "pointer"; });
     map.on("mouseleave", layer, () => { map.getCanvas().style.cursor = ""; });
   }
-  if (say) say.textContent = "圆里是件数，红边表示其中有超期；点开可以放大，点单个圆点看事项。";
+  if (say) say.textContent = word("mapSays");
   await map.once("idle");
   element.dataset.ready = "1";
 }
@@ -116,7 +117,7 @@ async function pick(element) {
   let marker = null;
   function set([lon, lat], zoom) {
     field.value = `${lon.toFixed(6)},${lat.toFixed(6)}`;
-    say.textContent = "位置已标出，可以在地图上点别处改。";
+    say.textContent = word("marked");
     if (!map) return;
     marker ??= new maplibre.Marker({ color: "#0f5f5c" });
     marker.setLngLat([lon, lat]).addTo(map);
@@ -125,17 +126,17 @@ async function pick(element) {
   if (navigator.geolocation) {
     locate.hidden = false;
     locate.addEventListener("click", () => {
-      say.textContent = "正在取得您的位置……";
+      say.textContent = word("locating");
       navigator.geolocation.getCurrentPosition(
         ({ coords }) => set([coords.longitude, coords.latitude], 14),
-        () => { say.textContent = "没有取得位置。可以在地图上点，或在下面写地址。"; },
+        () => { say.textContent = word("notLocated"); },
         { enableHighAccuracy: true, timeout: 10_000 },
       );
     });
   }
   if (!supported()) { element.remove(); return; }
   map = await make(element);
-  say.textContent = say.textContent || "在地图上点一下，标出地方。";
+  say.textContent = say.textContent || word("tapMap");
   map.on("click", (event) => set([event.lngLat.lng, event.lngLat.lat]));
   const [lon, lat] = field.value.split(",").map(Number);
   if (field.value && Number.isFinite(lon) && Number.isFinite(lat)) set([lon, lat], 13);

@@ -1,10 +1,8 @@
 // Sending a form so that nothing is lost and nothing is done twice. The server is right without this: the key in the form
 // makes a repeated act the same act, and the version in it tells a stale page.
 import { forget } from "gz/drafts";
+import { word } from "gz/words";
 
-const LOST = "网络断了，没有提交成功。您写的内容都还在这一页，也保存在这台设备上；网络恢复后再点一次，不会重复提交。";
-const SLOW = "等了很久没有回应。您写的内容都还在这一页；请再点一次，不会重复提交。";
-const ENDED = "登录或查询已过期。您写的内容都还在这一页：请在新窗口重新登录（或重新输入查询码）,再回到这里点一次。";
 const TIMEOUT = 90_000;
 const SHOWN = new Set([200, 409, 422, 429, 503]);
 
@@ -35,12 +33,12 @@ function ended(form, answer) {
 }
 
 function tellEnded(form, answer) {
-  say(form, ENDED);
+  say(form, word("ended"));
   const link = document.createElement("a");
   link.href = new URL(answer.url).pathname;
   link.target = "_blank";
   link.rel = "noopener";
-  link.textContent = "打开";
+  link.textContent = word("open");
   form.querySelector("[data-net]").append(" ", link);
   form.dataset.stale = "1";
 }
@@ -92,9 +90,9 @@ async function send(form, submitter, begin) {
     const page = new DOMParser().parseFromString(text, "text/html");
     const sentence = page.querySelector("[data-sentence] p");
     if (answer.status === 403) form.dataset.stale = "1";
-    say(form, sentence ? sentence.textContent : "没有提交成功，您写的内容都还在这一页。请稍后再点一次。");
+    say(form, sentence ? sentence.textContent : word("unsent"));
   } catch (error) {
-    say(form, error.name === "TimeoutError" ? SLOW : LOST);
+    say(form, error.name === "TimeoutError" ? word("slow") : word("lost"));
   }
   busy(form, false);
 }
@@ -102,7 +100,7 @@ async function send(form, submitter, begin) {
 export function begin(start) {
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post" || form.hasAttribute("hx-post") || event.defaultPrevented) return;
+    if (form.method !== "post" || form.hasAttribute("hx-post") || form.hasAttribute("data-reload") || event.defaultPrevented) return;
     event.preventDefault();
     if (form.dataset.busy) return;
     send(form, event.submitter, start);

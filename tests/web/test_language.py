@@ -1,0 +1,52 @@
+"""Which language a page speaks, and what is marked as the city's own words."""
+
+from typing import Any
+
+import pytest
+from django.template import engines
+from django.test import Client
+from django.utils import translation
+
+
+@pytest.fixture
+def client(city: str) -> Client:
+    return Client()
+
+
+def test_the_choice_is_kept_for_a_year_and_leads_back(client: Client) -> None:
+    answer = client.post("/language", {"language": "en", "next": "/follow"})
+    assert (answer.status_code, answer["Location"]) == (302, "/follow")
+    cookie = answer.cookies["gongzhi_language"]
+    assert (cookie.value, cookie["max-age"], cookie["httponly"]) == ("en", 365 * 24 * 3600, True)
+
+
+@pytest.mark.parametrize("wanted", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", ""])
+def test_no_page_of_another_host_is_next(client: Client, wanted: str) -> None:
+    assert client.post("/language", {"language": "en", "next": wanted})["Location"] == "/"
+
+
+def test_a_language_that_is_not_there_is_refused_with_a_sentence(client: Client) -> None:
+    answer = client.post("/language", {"language": "xx", "next": "/"})
+    assert answer.status_code == 400
+    assert "gongzhi_language" not in answer.cookies
+    assert client.get("/language").status_code == 405
+
+
+def test_the_switch_asks_for_the_forms_token(city: str) -> None:
+    assert Client(enforce_csrf_checks=True).post("/language", {"language": "en"}).status_code == 403
+
+
+def filtered(text: Any, language: str) -> str:
+    with translation.override(language):
+        return engines["django"].from_string("{{ text|data }}").render({"text": text})
+
+
+def test_the_citys_own_words_say_their_language_on_a_page_in_another() -> None:
+    assert filtered("健康路12号的<b>路灯", "zh-hans") == "健康路12号的&lt;b&gt;路灯"
+    assert (
+        filtered("健康路12号的<b>路灯", "en")
+        == '<span lang="zh-Hans">健康路12号的</span>&lt;b&gt;<span lang="zh-Hans">路灯</span>'
+    )
+    assert filtered("The text says “路灯”.", "en") == 'The text says “<span lang="zh-Hans">路灯</span>”.'
+    assert filtered("Main Street 12", "en") == "Main Street 12"
+    assert filtered(None, "en") == ""
