@@ -37,7 +37,7 @@ DATABASES = {
     "default": connection_settings(os.environ.get("DATABASE_URL", ""), options=_OPTIONS),
     "owner": connection_settings(os.environ.get("DATABASE_OWNER_URL", ""), options={}),
 }
-DATABASE_ROUTERS: list[str] = []
+DATABASE_ROUTERS = ["gongzhi.kernel.nowhere.Nowhere"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CITY = os.environ.get("GONGZHI_CITY", "huaian")

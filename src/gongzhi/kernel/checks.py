@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 
+from gongzhi.kernel.contradictions import contradictions
 from gongzhi.kernel.fields import Whole
 from gongzhi.kernel.forms import OWN_FIELDS, BoundForm
 from gongzhi.kernel.procedure import Action, Effect, Gives
@@ -20,9 +21,12 @@ def check_services(app_configs: Any, **_: Any) -> list[CheckMessage]:  # noqa: A
 
 def check_service(service: Service) -> Iterator[CheckMessage]:
     """Yield what is wrong with one declaration."""
-    yield from _actions(service)
+    whole = [*_actions(service)]
+    yield from whole
+    if not whole:  # the rest asks for what these say is missing
+        yield from contradictions(service)
     columns = set(service.facts)
-    for what in ("lists", "filters", "public"):
+    for what in ("lists", "filters", "public", "plate"):
         for name in getattr(service, what):
             if name not in columns:
                 yield Error(

@@ -1,5 +1,6 @@
 """The order of an installation, and the roles it works with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.utils import OperationalError, ProgrammingError
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel import roles
 from gongzhi.kernel.generate import function, quoted
@@ -59,6 +61,7 @@ def install(*, load: bool = True) -> dict[str, int]:
         )
     try:
         call_command("migrate", database="owner", verbosity=0, interactive=False, skip_checks=True)
+        _tables_stand(connection.introspection.table_names())
         made = Roles.of(settings.DATABASES["default"]["USER"], settings.DATABASES["owner"]["USER"])
         try:
             _generate(made)
@@ -68,6 +71,17 @@ def install(*, load: bool = True) -> dict[str, int]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _tables_stand(names: Sequence[str]) -> None:
+    """Raise InstallError where a service has no table: its migration was not written."""
+    for service in services().values():
+        if service.model._meta.db_table not in names:
+            raise InstallError(
+                _(
+                    "业务“{title}”({code})还没有数据表。请先运行 python -m django makemigrations {desk}，再试一次。"
+                ).format(title=service.title, code=service.code, desk=service.model._meta.app_label)
+            )
 
 
 def installed() -> bool:
