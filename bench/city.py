@@ -67,7 +67,7 @@ def _install() -> None:
     from gongzhi.kernel.signin import hash_password
 
     install()
-    top = Place.objects.using("owner").get(level="city")
+    top = Place.objects.using("owner").get(parent=None)
     for login, (kind, role) in LOGINS.items():
         agency = Agency.objects.using("owner").filter(kind=kind).earliest("id")
         account = Account.objects.using("owner").create(login=login, name=login)

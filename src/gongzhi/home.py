@@ -4,10 +4,25 @@ import os
 import secrets
 from pathlib import Path
 
+from gongzhi.cities import DEFAULT
+
 
 def home() -> Path:
     """Return the folder of all state; it may not exist yet."""
     return Path(os.environ.get("GONGZHI_HOME") or "var").absolute()
+
+
+def city() -> str:
+    """Return the city pack to work with: ``GONGZHI_CITY``, else the one that the home was made with, else the default."""
+    said = os.environ.get("GONGZHI_CITY", "").strip()
+    held = home() / "city"
+    return said or (held.read_text(encoding="utf-8").strip() if held.is_file() else "") or DEFAULT
+
+
+def remember_city(name: str) -> None:
+    """Let later commands on this home work with this city without being told."""
+    home().mkdir(parents=True, exist_ok=True)
+    (home() / "city").write_text(f"{name}\n", encoding="utf-8")
 
 
 def secret(name: str) -> str:

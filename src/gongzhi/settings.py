@@ -7,7 +7,8 @@ embedded server when they are missing; a process that needs no database (``gongz
 import os
 from pathlib import Path
 
-from gongzhi.home import home, secret
+from gongzhi.home import city, home, secret
+from gongzhi.kernel.city import read_city
 from gongzhi.kernel.desk import desks
 from gongzhi.postgres.urls import connection_settings
 from gongzhi.web.config import *  # noqa: F403  (the pages' own settings, as they stand)
@@ -40,8 +41,9 @@ DATABASES = {
 DATABASE_ROUTERS = ["gongzhi.kernel.nowhere.Nowhere"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CITY = os.environ.get("GONGZHI_CITY", "huaian")
-LANGUAGE_CODE = "zh-hans"
-TIME_ZONE = "Asia/Shanghai"
+CITY = city()
+_said = read_city(CITY)
+LANGUAGE_CODE = _said.language
+TIME_ZONE = _said.time_zone
 USE_TZ = True
 USE_I18N = True

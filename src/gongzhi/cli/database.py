@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gongzhi.cli.speak import leave
-from gongzhi.home import home
+from gongzhi.home import home, remember_city
 from gongzhi.postgres.roles import prepare
 from gongzhi.postgres.server import Server
 
@@ -34,6 +34,20 @@ def database() -> Iterator[Server | None]:
         for name in _ADDRESSES:
             os.environ.pop(name, None)
         server.stop()
+
+
+def check_city() -> None:
+    """Refuse to serve a database with the pack of another city; for processes that install nothing. Call it with addresses."""
+    import psycopg  # noqa: PLC0415
+    from django.conf import settings  # noqa: PLC0415
+
+    from gongzhi.kernel.install.citypack import other_city  # noqa: PLC0415
+    from gongzhi.kernel.pack import load_pack  # noqa: PLC0415
+
+    with psycopg.connect(os.environ["DATABASE_URL"]) as held:
+        fault = other_city(lambda statement: held.execute(statement).fetchall(), load_pack(settings.CITY))  # type: ignore[arg-type]
+    if fault:
+        leave(fault)
 
 
 def without_addresses() -> dict[str, str]:
@@ -71,6 +85,7 @@ def install_city(*, accounts: bool) -> dict[str, int]:
             load_accounts(settings.CITY, hash_password(SAMPLE_PASSWORD))
     except InstallError as error:
         leave(str(error))
+    remember_city(settings.CITY)
     return added
 
 

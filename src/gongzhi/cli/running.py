@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gongzhi.cli.database import database, django, hang_up, install_city, without_addresses
+from gongzhi.cli.database import check_city, database, django, hang_up, install_city, without_addresses
 from gongzhi.cli.speak import GOOD, complain, leave, say
 from gongzhi.cli.supervisor import Child, Supervisor
 from gongzhi.postgres.errors import PostgresError
@@ -108,6 +108,12 @@ def _keeper(server: Server | None) -> Callable[[], None]:
     return watch
 
 
+def _ready_city() -> None:
+    """Load the application, and hold that the database is of its city."""
+    django()
+    check_city()
+
+
 def _check_port(port: int, host: str = "127.0.0.1") -> None:
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -146,6 +152,7 @@ def run_serve(chosen: argparse.Namespace) -> int:
         from granian.constants import Interfaces  # noqa: PLC0415
         from granian.log import LogLevels  # noqa: PLC0415
 
+        _ready_city()
         Granian(
             "gongzhi.web.wsgi:application", address=chosen.host, port=chosen.port, interface=Interfaces.WSGI,
             workers=chosen.workers, blocking_threads=_THREADS, blocking_threads_idle_timeout=600, backpressure=256,
@@ -162,6 +169,7 @@ def run_live(chosen: argparse.Namespace) -> int:
         from granian.constants import Interfaces  # noqa: PLC0415
         from granian.log import LogLevels  # noqa: PLC0415
 
+        _ready_city()
         Granian(
             "gongzhi.live:application", address=chosen.host, port=chosen.port, interface=Interfaces.ASGI, workers=1,
             log_level=LogLevels.warning, websockets=False, workers_kill_timeout=2,
@@ -172,7 +180,7 @@ def run_live(chosen: argparse.Namespace) -> int:
 def run_worker(_: argparse.Namespace) -> int:
     """Tell, remind, escalate, and run jobs until stopped."""
     with database():
-        django()
+        _ready_city()
         from gongzhi.cli.worker import work  # noqa: PLC0415
 
         work()

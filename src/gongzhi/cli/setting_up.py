@@ -110,7 +110,7 @@ def run_password(chosen: argparse.Namespace) -> int:
         account, fresh = Account.objects.using("owner").get_or_create(login=login, defaults={"name": login})
         if fresh:
             dispatch = Agency.objects.using("owner").filter(kind="dispatch").earliest("id")
-            top = Place.objects.using("owner").get(level="city")
+            top = Place.objects.using("owner").get(parent=None)
             Post.objects.using("owner").create(
                 account=account, agency=dispatch, role="admin", place=top, since=timezone.localdate()
             )

@@ -1,5 +1,7 @@
-"""Places named in a text, by today's names and those they bore before (楚州区 is 淮安区, 清河区 is 清江浦区)."""
+"""Places named in a text, by today's names and those they bore before; in letters with cases, as whole words in any case."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -7,7 +9,6 @@ from django.conf import settings
 
 from gongzhi.kernel.pack import PlaceRow, load_pack
 
-_ENDINGS = ("社区居委会", "居民委员会", "村民委员会", "居委会", "村委会", "社区")
 _SHORTEST = 2
 
 
@@ -25,8 +26,9 @@ class FoundPlace:
 def find_places(text: str) -> list[FoundPlace]:
     """Return the places that the text names, the most precise first; a name borne by several counts by its context."""
     found: dict[str, FoundPlace] = {}
-    names, ancestors = _index()
-    hits = [(name, row, remark) for name, rows in names.items() if name in text for row, remark in rows]
+    names, ancestors, written = _index()
+    plain = text.casefold()
+    hits = [(name, row, remark) for name, rows in names.items() if _named(name, plain) for row, remark in rows]
     named = {row.code for _, row, _ in hits}
     for name, row, remark in hits:
         several = len({other.code for other, _ in names[name]}) > 1
@@ -34,39 +36,47 @@ def find_places(text: str) -> list[FoundPlace]:
             continue  # a village name of many townships, and none of them is named
         held = found.get(row.code)
         if held is None or len(name) > len(held.matched):
-            found[row.code] = FoundPlace(row.code, row.name, row.level, name, remark)
+            found[row.code] = FoundPlace(row.code, row.name, row.level, written[name], remark)
     covered = {above for code in found for above in ancestors[code]}
-    order = ["grid", "village", "township", "county", "city"]
-    return sorted(
-        found.values(), key=lambda place: (place.code in covered, order.index(place.level), -len(place.matched))
-    )
+    order = load_pack(settings.CITY).city.order
+    return sorted(found.values(), key=lambda place: (place.code in covered, -order[place.level], -len(place.matched)))
+
+
+def _named(name: str, text: str) -> bool:
+    """Return whether the text has the name; one in Latin letters only as words of its own."""
+    if name not in text:
+        return False
+    if not name.isascii():
+        return True
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
 @cache
-def _index() -> tuple[dict[str, list[tuple[PlaceRow, str]]], dict[str, tuple[str, ...]]]:
+def _index() -> tuple[dict[str, list[tuple[PlaceRow, str]]], dict[str, tuple[str, ...]], dict[str, str]]:
     pack = load_pack(settings.CITY)
     rows = {row.code: row for row in pack.places}
     names: dict[str, list[tuple[PlaceRow, str]]] = {}
     ancestors: dict[str, tuple[str, ...]] = {}
+    written: dict[str, str] = {}
     for row in pack.places:
         above, parent = [], row.parent
         while parent:
             above.append(parent)
             parent = rows[parent].parent
         ancestors[row.code] = tuple(above)
-        if row.level in ("city", "grid"):
+        if row.level == pack.city.top or not pack.city.level(row.level).spoken:
             continue
         for name in row.names:
             remark = f"{name.name}现为{row.name}({name.until.year} 年起)" if name.until else ""
-            for form in _forms(name.name):
-                names.setdefault(form, []).append((row, remark))
-    return names, ancestors
+            for form in _forms(name.name, pack.city.endings):
+                names.setdefault(form.casefold(), []).append((row, remark))
+                written[form.casefold()] = form
+    return names, ancestors, written
 
 
-def _forms(name: str) -> set[str]:
-    forms = {name}
-    for ending in _ENDINGS:
+def _forms(name: str, endings: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the name and what people call the place: by the pack, what its official ending is replaced by."""
+    for ending, spoken in endings.items():
         if name.endswith(ending) and len(name) - len(ending) > _SHORTEST:
-            forms |= {name.removesuffix(ending) + "社区", name.removesuffix(ending) + "村"}
-            break
-    return forms
+            return {name, *(name.removesuffix(ending) + word for word in spoken)}
+    return {name}

@@ -32,7 +32,6 @@ from gongzhi.kernel.pack import load_pack
 
 FILE = "citizen-replies.csv.gz"
 SERVICE = "request"
-_UNKNOWN = "law-petition"  # where no word tells: the office that hears every petition
 _COLUMNS = {
     "留言编号",
     "留言主题",
@@ -75,6 +74,8 @@ class Report:
 def load(folder: Path, *, limit: int | None = None, progress: Progress = lambda done, total: None) -> Report:
     """Carry the messages through; a second run changes nothing. Raises NoData and NoCrew."""
     rows = sorted(_rows(folder)[:limit], key=lambda row: row["留言时间"])  # so that numbers follow the time
+    if not load_pack(settings.CITY).city.unknown:
+        raise NoData("这座城市的 city.toml 没有写 unknown：没有一个词能说明的诉求归哪一类。")
     people, report, started = crew(), Report(), time.perf_counter()
     owners: Counter[str] = Counter()
     records: list[UUID] = []
@@ -115,12 +116,14 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
     carried = Carried(SERVICE, f"real:{row['留言编号']}", people.loader)
     record = carried.file(people.loader, asked, {"detail": text[:4000], "title": title[:120], "channel": "import"})
     found = propose(text, title=title, limit=1)
-    agency = found[0].agency_code if found else load_pack(settings.CITY).categories[_UNKNOWN].agency
+    pack = load_pack(settings.CITY)
+    unknown = pack.city.unknown
+    agency = found[0].agency_code if found else pack.categories[unknown].agency
     if carried.stage != "filed":  # the taxonomy may have changed since an earlier run: what was decided then stands
         with acting(people.loader):
             agency = Register.objects.select_related("agency").get(pk=record).agency.code
     assign = {
-        "agency": people.agencies[agency], "category": found[0].category if found else _UNKNOWN, "note": _reasons(found),
+        "agency": people.agencies[agency], "category": found[0].category if found else unknown, "note": _reasons(found),
     }  # fmt: skip
     handler = people.handlers[agency]
     carried.step(people.operator, "assign", asked, assign)

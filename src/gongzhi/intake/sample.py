@@ -32,8 +32,6 @@ from gongzhi.kernel.vault import Upload
 SERVICE = "request"
 SIZES = {"small": 320, "city": 5000}
 Progress = Callable[[int, int], None]
-_WEIGHTS = (5, 4, 9, 3, 4, 4, 3, 4)  # how much the counties say, in the order of their codes
-_TOWN = ("居委会", "社区")
 
 
 @dataclass
@@ -81,7 +79,7 @@ class _Maker:
         self.pack, self.stories = load_pack(settings.CITY), load_stories(settings.CITY)
         with acting(people.loader):
             places = list(Place.objects.filter(ended_on=None).order_by("path"))
-            former = PlaceName.objects.filter(place__level="county", until__isnull=False).values_list(
+            former = PlaceName.objects.filter(place__level=self.pack.city.area, until__isnull=False).values_list(
                 "place_id", "name"
             )
             self.former: dict[int, list[str]] = {}
@@ -89,11 +87,11 @@ class _Maker:
                 self.former.setdefault(county, []).append(name)
         self.by_path = {place.path: place for place in places}
         self.by_id = {place.pk: place for place in places}
-        self.counties = [place for place in places if place.level == "county"]
+        self.counties = [place for place in places if place.level == self.pack.city.area]
         self.villages: dict[tuple[str, str], list[Place]] = {}
         for place in places:
-            if place.level == "village":
-                kind = "urban" if place.name.endswith(_TOWN) else "rural"
+            if place.level == self.pack.city.finest:
+                kind = "urban" if place.name.endswith(self.stories.urban) else "rural"
                 self.villages.setdefault((place.path[:4], kind), []).append(place)
                 self.villages.setdefault((place.path[:4], ""), []).append(place)
         self.codes = {pk: code for code, pk in people.agencies.items()}
@@ -137,7 +135,8 @@ class _Maker:
         return plans
 
     def _place(self, dice: Random, story: Story) -> Place:
-        weights = [_WEIGHTS[i % len(_WEIGHTS)] for i in range(len(self.counties))]
+        shares = self.stories.weights
+        weights = [shares[i % len(shares)] for i in range(len(self.counties))]
         county = dice.choices(self.counties, weights)[0]
         among = self.villages.get((county.path, story.where)) or self.villages.get((county.path, "")) or [county]
         return dice.choice(among)
@@ -145,10 +144,10 @@ class _Maker:
     def _at(self, dice: Random, place: Place) -> str:
         """Return the place in a resident's words; some still say the name of their district from before."""
         above = [self.by_path[place.path[:end]] for end in range(4, len(place.path) + 1, 2)]
-        words = [_spoken(node.name) for node in above]
+        words = [self.stories.said_of(node.name) for node in above]
         if above and above[0].pk in self.former and dice.random() < 0.07:
             words[0] = dice.choice(self.former[above[0].pk])
-        return "".join(words[dice.choice((0, 0, 1)) :])
+        return self.stories.phrases["between"].join(words[dice.choice((0, 0, 1)) :] or words[-1:])
 
     def carry(self, plan: Plan) -> str:
         """Carry one request through its life; return its stage, "unchanged" if it had been there before."""
@@ -188,7 +187,7 @@ class _Maker:
         return carried.stage if carried.fresh else "unchanged"
 
     def _filing(self, plan: Plan) -> tuple[Actor, dict[str, Any], list[Upload]]:
-        dice, people = plan.dice, self.people
+        dice, people, phrases = plan.dice, self.people, self.stories.phrases
         actor = dice.choices([people.portal, people.operator, people.grid or people.operator], [9, 8, 2])[0]
         body = plan.story.detail[plan.variant].format_map(plan.slots)
         opening = dice.choice(self.stories.openings).format_map(plan.slots)
@@ -196,19 +195,19 @@ class _Maker:
         if actor is people.grid:
             form["place"] = actor.place
             plan.place = self.by_id[actor.place]
-            opening = "巡查发现："
+            opening = phrases["patrol"]
         form["detail"] = opening + body + dice.choice(self.stories.closings)
-        form["title"] = _title(body)
+        form["title"] = self._title(body)
         if dice.random() < 0.6:
-            form["address"] = f"{_spoken(plan.place.name)}{plan.slots['estate']}{plan.slots['house']}" if (
-                plan.story.where == "urban") else f"{plan.slots['at']}{plan.slots['road']}附近"  # fmt: skip
+            pattern = phrases["home" if plan.story.where == "urban" else "near"]
+            form["address"] = pattern.format(place=self.stories.said_of(plan.place.name), **plan.slots)
         if actor is people.operator and dice.random() < 0.12:
             form["channel"] = "visit"
         if actor is not people.grid and dice.random() < 0.75:
-            form["asker_name"], form["asker_phone"] = self.stories.person(dice)
+            form["asker_name"], form["asker_phone"] = self.stories.person(dice, self.pack.city.invented)
         if dice.random() < 0.85:
             form["point"] = self._point(dice, plan.place)
-        files = [Upload("现场照片.png", drawings.scene(dice))] if plan.number % 24 == 5 else []
+        files = [Upload(phrases["photo"], drawings.scene(dice))] if plan.number % 24 == 5 else []
         return actor, form, files
 
     def _point(self, dice: Random, place: Place) -> tuple[float, float] | None:
@@ -246,7 +245,7 @@ class _Maker:
             case "answer":
                 text = plan.story.answer[plan.variant % len(plan.story.answer)]
                 plan.answered += 1
-                greeting = "您好，" if plan.answered == 1 else "您好，接到您重新办理的要求后，我们再次到现场核实。"
+                greeting = self.stories.phrases["greeting" if plan.answered == 1 else "again"]
                 return {"answer": greeting + text.format_map(plan.slots)}
             case "refuse" | "refuse_again":
                 return {"reason": reason or dice.choice(said["refuse"])}
@@ -267,14 +266,14 @@ class _Maker:
 
     def _proposed(self, plan: Plan, held: str) -> str:
         body = plan.story.detail[plan.variant].format_map(plan.slots)
-        found = propose(body, title=_title(body), limit=1)
+        found = propose(body, title=self._title(body), limit=1)
         if found and found[0].agency_code == held and found[0].category == plan.story.category:
             return f"采用系统建议（{found[0].confidence_word}）:{';'.join(found[0].reasons)}。"[:300]
         return ""
 
     def _after(self, plan: Plan, action: str) -> list[Upload]:
         drawn = action == "answer" and plan.number % 9 == 4
-        return [Upload("处理后现场.png", drawings.scene(plan.dice, mended=True))] if drawn else []
+        return [Upload(self.stories.phrases["mended"], drawings.scene(plan.dice, mended=True))] if drawn else []
 
     def _beside(self, plan: Plan, carried: Carried, held: str) -> None:
         """Add what happens beside the procedure: remarks, tasks, a manager's reminder."""
@@ -302,20 +301,13 @@ class _Maker:
                 people.manager, "escalate", self.now - timedelta(minutes=2), {"note": dice.choice(said["escalate"])}
             )
 
-
-def _spoken(name: str) -> str:
-    """Return a village as people call it: 新城居委会 is 新城社区, 大桥村委会 is 大桥村."""
-    if name.endswith("居委会"):
-        return re.sub("(社区|居民)?居委会$", "", name) + "社区"
-    if name.endswith("村委会"):
-        return re.sub("(村|村民)?村委会$|村委会$", "", name) + "村"
-    return name
-
-
-def _title(body: str) -> str:
-    """Return the first clause or two, at most 30 characters."""
-    clauses = [clause for clause in re.split("[，。？！,?!]", body) if clause]
-    title = clauses[0]
-    if (len(title) < 9 or title.endswith("室")) and len(clauses) > 1:
-        title = f"{title}，{clauses[1]}"
-    return title[:30]
+    def _title(self, body: str) -> str:
+        """Return the first clause or two, cut between words where the language has spaces."""
+        phrases, longest = self.stories.phrases, self.stories.title
+        clauses = [clause.strip() for clause in re.split("[，。？！,?!]|[.] ", body) if clause.strip()]
+        title = clauses[0]
+        if (len(title) < 9 or title.endswith(phrases["house"][-1])) and len(clauses) > 1:
+            title = f"{title}{phrases['comma']}{clauses[1]}"
+        if len(title) > longest and " " in title[longest // 2 : longest]:
+            return title[:longest].rpartition(" ")[0]
+        return title[:longest]

@@ -5,13 +5,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from gongzhi.kernel.pack import PackError, load_pack
+from gongzhi.kernel.pack import PackError, load_pack, pack_text
 
 FILE = "stories.toml"
 _LISTS = (
@@ -24,7 +21,7 @@ _LISTS = (
     "salons",
     "periods",
     "moments",
-)  # words separated by spaces
+)  # words separated by spaces, or a list where they hold spaces
 _SLOTS = {
     "estate": "estates", "road": "roads", "eatery": "eateries", "store": "stores", "salon": "salons", "when": "periods",
     "once": "moments",
@@ -33,6 +30,8 @@ _SAID = (
     "refuse", "hand_on", "ask_time", "deny_time", "pause", "reopen", "decline", "merge", "note", "task", "task_done",
     "escalate", "coordinate",
 )  # fmt: skip
+
+_PHRASES = ("house", "home", "near", "person", "patrol", "greeting", "again", "comma", "between", "photo", "mended")
 
 
 @dataclass(frozen=True)
@@ -60,30 +59,52 @@ class Stories:
     ratings: Mapping[str, tuple[str, ...]]
     openings: tuple[str, ...]
     closings: tuple[str, ...]
+    phrases: Mapping[str, str]
+    """How the pieces are put together: ``house``, ``home``, ``near``, ``person``, ``patrol``, ``greeting``, ``again``, ``comma``,
+    ``between`` (the names of places) and the names of the pictures, ``photo`` and ``mended``."""
+    weights: tuple[int, ...]
+    """How much the areas below the city say, in the order of their codes."""
+    urban: tuple[str, ...]
+    """How the names of places in town end; where none is given, every place is."""
+    spoken: Mapping[str, str]
+    """How the official names of places end, and what people say instead; the first that fits."""
+    title: int
+    """Characters of a title made of a text."""
 
     def slots(self, dice: Random, at: str) -> dict[str, str]:
         """Return words for every slot of a text."""
-        house = f"{dice.randint(1, 28)}栋{dice.randint(1, 6)}0{dice.randint(1, 4)}室"
+        house = self.phrases["house"].format(
+            building=dice.randint(1, 28), floor=dice.randint(1, 6), flat=dice.randint(1, 4)
+        )
         return {
             "at": at, "n": str(dice.randint(2, 9)), "house": house,
             **{slot: dice.choice(self.words[name]) for slot, name in _SLOTS.items()},
         }  # fmt: skip
 
-    def person(self, dice: Random) -> tuple[str, str]:
-        """Return an invented name and a telephone number that nobody can have (no local number begins with 0)."""
-        name = dice.choice(self.words["names"]) + dice.choice(self.words["given"])
-        return name, f"0517-0{dice.randint(0, 9_999_999):07}"
+    def person(self, dice: Random, number: str) -> tuple[str, str]:
+        """Return an invented name and a telephone number of the pattern ``number``, which has one run of #."""
+        name, given = dice.choice(self.words["names"]), dice.choice(self.words["given"])
+        digits = number.count("#")
+        drawn = f"{dice.randint(0, 10**digits - 1):0{digits}}"
+        return self.phrases["person"].format(name=name, given=given), number.replace("#" * digits, drawn)
+
+    def said_of(self, place: str) -> str:
+        """Return a place as people call it."""
+        for ending, said in self.spoken.items():
+            if place.endswith(ending):
+                return place.removesuffix(ending) + said
+        return place
 
 
 @cache
 def load_stories(city: str) -> Stories:
     """Return the matters of the city's pack. Raises PackError, which names the story."""
     pack = load_pack(city)
-    folder: Traversable = Path(city) if Path(city).is_absolute() else resources.files("gongzhi.cities") / city
+    text = pack_text(city, FILE)
+    if text is None:
+        raise PackError(f"这个城市的资料包里没有 {FILE}，不能生成样例诉求。")
     try:
-        table = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PackError(f"这个城市的资料包里没有 {FILE}，不能生成样例诉求。") from error
+        table = tomllib.loads(text)
     except ValueError as error:
         raise PackError(f"{FILE} 不是有效的 TOML(UTF-8):{error}") from error
     agencies = {agency.code for agency in pack.agencies}
@@ -97,10 +118,15 @@ def load_stories(city: str) -> Stories:
             raise PackError(f"{FILE} 第 {number} 个 [[story]] 的类别 {story.category} 或退回单位不存在")
         stories.append(story)
     try:
-        words = {name: tuple(table[name].split()) for name in _LISTS}
+        words = {name: tuple(table[name].split() if isinstance(table[name], str) else table[name]) for name in _LISTS}
         said = {name: tuple(table["said"][name]) for name in _SAID}
         ratings = {star: tuple(table["ratings"][star]) for star in "12345"}
-        return Stories(tuple(stories), words, said, ratings, tuple(table["openings"]), tuple(table["closings"]))
+        phrases = {name: str(table["phrases"][name]) for name in _PHRASES}
+        return Stories(
+            tuple(stories), words, said, ratings, tuple(table["openings"]), tuple(table["closings"]), phrases,
+            tuple(table.get("weights", (1,))), tuple(table.get("urban", ("",))), dict(table.get("spoken", {})),
+            int(table.get("title", 30)),
+        )  # fmt: skip
     except (KeyError, AttributeError) as error:
         raise PackError(f"{FILE} 缺少 {error}") from error
 

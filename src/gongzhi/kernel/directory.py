@@ -20,7 +20,7 @@ from gongzhi.kernel.atlas import atlas, forget
 from gongzhi.kernel.canonical import canonical
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Agency, Place
-from gongzhi.kernel.models.places import LEVELS
+from gongzhi.kernel.models.places import city, level_title
 from gongzhi.kernel.places import child_path
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import ADMIN, CENTRE, GRID, HANDLER, MANAGER, OPERATOR
@@ -44,8 +44,15 @@ def rename_place(actor: Actor, place: int, name: str, code: str, since: date) ->
 def move_place(actor: Actor, place: int, parent: int) -> None:
     """Put a place with everything below it under another parent of the same level; its records follow."""
     here, above = _place("place", place), _place("parent", parent)
-    if LEVELS_ABOVE.get(here.level) != above.level:
-        raise Invalid({"parent": [f"{LEVELS[here.level]}只能归到{LEVELS[LEVELS_ABOVE[here.level]]}之下。"]})
+    wanted = city().above(here.level)
+    if wanted != above.level:
+        raise Invalid(
+            {
+                "parent": [
+                    f"{level_title(here.level)}只能归到{level_title(wanted)}之下。" if wanted else "整座城市不能划转。"
+                ]
+            }
+        )
     path = _free_path(above)
     change(
         actor, "move_place", "bigint, bigint, text", [place, parent, path],
@@ -79,9 +86,9 @@ def add_place(actor: Actor, parent: int, name: str, code: str, since: date) -> i
     _text("name", name, 60)
     _text("code", code, 20)
     above = _place("parent", parent)
-    level = next((low for low, high in LEVELS_ABOVE.items() if high == above.level), None)
-    if level is None:
-        raise Invalid({"parent": ["网格之下不再分级。"]})
+    level = city().below(above.level)
+    if not level:
+        raise Invalid({"parent": [f"{level_title(above.level)}之下不再分级。"]})
     return int(
         change(
             actor,
@@ -233,9 +240,6 @@ TITLES = {
     "end_post": "停用岗位", "put_contact": "登记联系方式", "confirm_contact": "核实联系方式", "drop_contact": "删除联系方式",
 }  # fmt: skip
 """The directory's actions in words."""
-
-LEVELS_ABOVE: dict[str, str] = dict(zip(list(LEVELS)[1:], LEVELS, strict=False))
-"""The level above, by level."""
 
 
 def change(actor: Actor, function: str, types: str, arguments: list[Any], said: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from gongzhi.kernel import money
 from gongzhi.kernel.codes import titles
 
 Json = str | int | bool | None
@@ -246,23 +247,22 @@ class MoneyField(forms.Field):
     """An amount in the city's currency, typed with a decimal point; the value is in the smallest unit (fen, cent)."""
 
     def to_python(self, value: Any) -> int | None:
-        """Return the amount in hundredths, None where nothing was given."""
+        """Return the amount in the currency's smallest unit, None where nothing was given."""
         if value in self.empty_values:
             return None
-        text = str(value).strip().lstrip("¥￥$").replace(",", "").replace("，", "")
         try:
-            hundredths = Decimal(text) * 100
+            amount = Decimal(money.bare(str(value))).scaleb(money.decimals())
         except InvalidOperation:
-            raise ValidationError("请填写金额，例如 1280.00。") from None
-        if not hundredths.is_finite() or not 0 <= hundredths <= 10**15:
+            raise ValidationError(f"请填写金额，例如 {money.plain(128000)}。") from None
+        if not amount.is_finite() or not 0 <= amount <= 10**15:
             raise ValidationError("金额超出了可以填写的范围。")
-        if hundredths != hundredths.to_integral_value():
-            raise ValidationError("金额最多两位小数。")
-        return int(hundredths)
+        if amount != amount.to_integral_value():
+            raise ValidationError(f"金额最多 {money.decimals()} 位小数。")
+        return int(amount)
 
 
 class Money(Fact, models.BigIntegerField):  # type: ignore[type-arg]
-    """An amount of money in hundredths (fen, cent) of the city's currency."""
+    """An amount of money in the smallest unit (fen, cent) of the city's currency."""
 
     listed = ranges = True
     sql = "bigint"
@@ -278,11 +278,11 @@ class Money(Fact, models.BigIntegerField):  # type: ignore[type-arg]
 
     def typed(self, value: Any) -> Any:
         """1280.00."""
-        return "" if value is None else f"{Decimal(value) / 100:.2f}"
+        return "" if value is None else money.plain(value)
 
     def display(self, value: Any) -> str:
-        """¥1,280.00."""
-        return "" if value is None else f"¥{Decimal(value) / 100:,.2f}"
+        """1,280.00 with the currency's sign, as the language of the moment writes it."""
+        return "" if value is None else money.shown(value)
 
 
 def _nothing_allowed(options: dict[str, Any]) -> dict[str, Any]:

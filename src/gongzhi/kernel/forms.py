@@ -4,22 +4,31 @@
 attribute that is a fact stands in the entry alone. A ``Person`` becomes a party of the record.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 
 from gongzhi.kernel.extras import Extras, extras
 from gongzhi.kernel.fields import Fact, Json
+from gongzhi.kernel.models.places import city
 
 if TYPE_CHECKING:
     from gongzhi.kernel.service import Service
 
 PERSON_FIELDS: Mapping[str, str] = {"name": "姓名", "phone": "电话", "address": "住址"}
-_PHONE = RegexValidator(r"^\+?[0-9][0-9 \-]{4,19}$", "请填写电话号码，只含数字，例如 0517-12345678。")
+_PHONE = re.compile(r"^\+?[0-9(][0-9 \-()]{4,19}$")
+
+
+def _phone(value: str) -> None:
+    if not _PHONE.fullmatch(value):
+        example = city().phone
+        raise ValidationError(
+            f"请填写电话号码，只含数字，例如 {example}。" if example else "请填写电话号码，只含数字。"
+        )
 
 
 class PlaceField(forms.IntegerField):
@@ -47,7 +56,8 @@ class PointField(forms.Field):
             parts = value.replace("\uff0c", ",").split(",") if isinstance(value, str) else list(value)
             lon, lat = (float(part) for part in parts)
         except (TypeError, ValueError) as error:
-            raise ValidationError("位置应为“经度,纬度”，例如 119.02,33.60。") from error
+            lon, lat = city().centre
+            raise ValidationError(f"位置应为“经度,纬度”，例如 {lon:.2f},{lat:.2f}。") from error
         if not (-180 <= lon <= 180 and -90 <= lat <= 90):
             raise ValidationError("位置超出了经纬度的范围。")
         return round(lon, 6), round(lat, 6)
@@ -68,7 +78,7 @@ class Person:
                     label=f"{self.label}{PERSON_FIELDS[name]}",
                     required=self.required,
                     max_length=120,
-                    validators=[_PHONE] if name == "phone" else [],
+                    validators=[_phone] if name == "phone" else [],
                 ),
             )
 

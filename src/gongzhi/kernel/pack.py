@@ -5,25 +5,23 @@ A pack is a folder of ``gongzhi.cities``, or any folder whose path stands in ``G
 
 import csv
 import json
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
-from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
+from gongzhi.kernel.city import City, PackError, pack_folder, read_city
 from gongzhi.kernel.roles import STAFF
 
-_LEVELS = ("city", "county", "township", "village", "grid")
+__all__ = [
+    "AccountRow", "AgencyRow", "CategoryRow", "NameRow", "Pack", "PackError", "PlaceRow", "PostRow", "load_pack", "pack_file",
+    "pack_text",
+]  # fmt: skip
+
 _KINDS = ("agency", "dispatch", "centre")
 _STAFF = {role.code for role in STAFF}
-
-
-class PackError(Exception):
-    """The pack is not usable; the sentence names the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +93,16 @@ class Pack:
     """A whole city."""
 
     code: str
-    title: str
-    portal: str
-    centre: tuple[float, float]
+    city: City
     places: tuple[PlaceRow, ...]
     agencies: tuple[AgencyRow, ...]
     accounts: tuple[AccountRow, ...]
     taxonomy: tuple[CategoryRow, ...]
+
+    @property
+    def top(self) -> PlaceRow:
+        """The city itself."""
+        return next(row for row in self.places if row.level == self.city.top)
 
     @cached_property
     def categories(self) -> dict[str, CategoryRow]:
@@ -112,33 +113,25 @@ class Pack:
 @cache
 def load_pack(city: str) -> Pack:
     """Return the pack of this name, or in this folder. Raises PackError."""
-    folder = _folder(city)
-    if not (folder / "city.toml").is_file():
-        raise PackError(f"没有城市“{city}”的资料包：{folder} 里缺少 city.toml。")
-    try:
-        about = tomllib.loads((folder / "city.toml").read_text(encoding="utf-8"))
-        title, portal = str(about["title"]), str(about["portal"])
-        lon, lat = (float(number) for number in about["centre"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise PackError(f"city.toml 需要 title、portal 和 centre = [经度, 纬度]:{error}") from error
+    about, folder = read_city(city), pack_folder(city)
     former: dict[str, list[NameRow]] = {}
     for code, row in _rows(folder / "names.csv", lambda row: (row["place"], _name(row))):
         former.setdefault(code, []).append(row)
-    places = tuple(_rows(folder / "places.csv", lambda row: _place(row, former)))
+    places = tuple(_rows(folder / "places.csv", lambda row: _place(row, former, about)))
     agencies = tuple(_rows(folder / "agencies.csv", _agency))
     accounts: dict[str, AccountRow] = {}
     for person in _rows(folder / "accounts.csv", _account):
         posts = accounts[person.login].posts if person.login in accounts else ()
         accounts[person.login] = AccountRow(person.login, person.name, posts + person.posts)
     taxonomy = tuple(_rows(folder / "taxonomy.csv", _category))
-    pack = Pack(city, title, portal, (lon, lat), places, agencies, tuple(accounts.values()), taxonomy)
+    pack = Pack(city, about, places, agencies, tuple(accounts.values()), taxonomy)
     _check(pack, former)
     return pack
 
 
 def pack_text(city: str, name: str) -> str | None:
     """Return the text of a file of the pack, None where the pack has no such file. Raises PackError."""
-    path = _folder(city) / name
+    path = pack_folder(city) / name
     try:
         return path.read_text(encoding="utf-8") if path.is_file() else None
     except UnicodeDecodeError as error:
@@ -152,11 +145,6 @@ def pack_file(city: str, name: str) -> Any:
         return None if text is None else json.loads(text)
     except ValueError as error:
         raise PackError(f"{name} 不是有效的 JSON：{error}") from error
-
-
-def _folder(city: str) -> Traversable:
-    named = Path(city)
-    return named if named.is_absolute() else resources.files("gongzhi.cities") / city
 
 
 def _rows[T](path: Traversable, make: Callable[[dict[str, str]], T]) -> Iterator[T]:
@@ -179,8 +167,8 @@ def _name(row: dict[str, str]) -> NameRow:
     return NameRow(row["name"], row["code"], _day(row["since"]), _day(row["until"]))
 
 
-def _place(row: dict[str, str], former: dict[str, list[NameRow]]) -> PlaceRow:
-    if row["level"] not in _LEVELS:
+def _place(row: dict[str, str], former: dict[str, list[NameRow]], about: City) -> PlaceRow:
+    if row["level"] not in about.order:
         raise ValueError(f"level {row['level']!r}")
     past = former.get(row["code"], [])
     since = max((name.until for name in past if name.until), default=None)
@@ -212,14 +200,15 @@ def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list o
         faults.append("places.csv 里有重复的 code")
     if len(agencies) != len(pack.agencies):
         faults.append("agencies.csv 里有重复的 code")
-    if [row.level for row in pack.places].count("city") != 1:
-        faults.append("places.csv 里应当恰好有一个 city")
+    order, top = pack.city.order, pack.city.top
+    if [row.level for row in pack.places].count(top) != 1:
+        faults.append(f"places.csv 里应当恰好有一个 {top}")
     if not any(row.kind == "dispatch" for row in pack.agencies):
         faults.append("agencies.csv 里缺少 kind 为 dispatch 的受理单位")
     faults += [f"names.csv：没有代码为 {code} 的地点" for code in former if code not in places]
     for row in pack.places:
         above = places.get(row.parent or "")
-        if row.level != "city" and (above is None or _LEVELS.index(above.level) != _LEVELS.index(row.level) - 1):
+        if row.level != top and (above is None or order[above.level] != order[row.level] - 1):
             faults.append(f"places.csv:{row.name}({row.code})的上级不对")
     faults += [
         f"agencies.csv:{row.title} 的地点 {row.place} 不存在" for row in pack.agencies if row.place not in places
@@ -233,6 +222,8 @@ def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list o
                     f"accounts.csv:{account.login} 的角色 {post.role} 不存在，可用的有 {'、'.join(sorted(_STAFF))}"
                 )
     codes = {row.code for row in pack.taxonomy}
+    if pack.city.unknown and pack.city.unknown not in codes:
+        faults.append(f"city.toml：taxonomy.csv 里没有类别 {pack.city.unknown}")
     for kind in pack.taxonomy:
         if kind.agency not in agencies or (kind.parent and kind.parent not in codes):
             faults.append(f"taxonomy.csv:{kind.title} 的单位或上级类别不存在")

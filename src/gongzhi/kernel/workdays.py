@@ -1,39 +1,65 @@
 """Working days 工作日: the calendar that deadlines are counted in.
 
-Holidays and make-up days come from the package ``chinesecalendar``, which knows the years that the State Council has
-announced. Later years use weekends and the feasts of fixed date (New Year, Labour Day, National Day) and are provisional.
+Which days those are, and when they close, the city pack says (``kernel.city.Calendar``): what the State Council has announced,
+with its make-up days (package ``chinesecalendar``); the public holidays of a country or one of its parts (package
+``holidays``); or a table of the pack. Years that such a table does not know yet use weekends and the feasts of fixed date, and
+are provisional.
 A deadline of n working days ends with the office hours of the n-th working day after the day on which it began (the
 first day does not count: 民法典 201, hours and days by its articles 200–204; the working days are the city's own rule).
 """
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import chinese_calendar
+import holidays
+from django.conf import settings
 from django.utils import timezone
 
-CLOSES = time(17, 30)
+from gongzhi.kernel.city import Calendar, read_city
+
 _HALF_DAY = timedelta(hours=4)
-_FEASTS = {(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)}  # 全国年节及纪念日放假办法, the days of fixed date
 _LONGEST = 3660  # days that a search may go; longer spans are a mistake
 
 
-@lru_cache(maxsize=8192)
 def is_workday(day: date) -> bool:
     """Return whether offices work on that day."""
-    try:
-        return bool(chinese_calendar.is_workday(day))
-    except NotImplementedError:
-        return day.weekday() < 5 and (day.month, day.day) not in _FEASTS
+    return _works(settings.CITY, day)
 
 
 def provisional(day: date) -> bool:
     """Return whether the year's holidays are not known yet, so that the answer may change when they are announced."""
-    try:
-        chinese_calendar.is_workday(day)
-    except NotImplementedError:
-        return True
-    return False
+    return _announced(read_city(settings.CITY).calendar, day) is None
+
+
+@lru_cache(maxsize=8192)
+def _works(city: str, day: date) -> bool:
+    calendar = read_city(city).calendar
+    known = _announced(calendar, day)
+    if known is not None:
+        return known
+    return day.isoweekday() not in calendar.weekend and (day.month, day.day) not in calendar.feasts
+
+
+def _announced(calendar: Calendar, day: date) -> bool | None:
+    """Return whether offices work on that day, None where nobody has said it of that year yet."""
+    if calendar.days:
+        if all(known.year != day.year for known in calendar.days):
+            return None
+        return calendar.days.get(day, day.isoweekday() not in calendar.weekend)
+    if calendar.holidays == "china":
+        try:
+            return bool(chinese_calendar.is_workday(day))
+        except NotImplementedError:
+            return None
+    return day.isoweekday() not in calendar.weekend and day not in _public(calendar.holidays)
+
+
+@lru_cache(maxsize=8)
+def _public(named: str) -> holidays.HolidayBase:
+    """Return the public holidays of a country or of one of its parts; a year's are worked out when it is first asked for."""
+    country, _, part = named.partition("-")
+    return holidays.country_holidays(country, subdiv=part or None)
 
 
 def due(at: datetime, days: int) -> datetime:
@@ -90,4 +116,4 @@ def _local(at: datetime) -> date:
 
 
 def _close(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, CLOSES))
+    return timezone.make_aware(datetime.combine(day, read_city(settings.CITY).calendar.closes))

@@ -11,6 +11,7 @@ from django.http import HttpRequest, QueryDict
 from gongzhi.kernel.fields import Code, Fact, FlagChoice, MoneyField
 from gongzhi.kernel.forms import WHOLE, AgencyField, BoundForm, PlaceField, PointField
 from gongzhi.kernel.models import Agency, Place
+from gongzhi.kernel.models.places import city, level_title
 from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.places import WIDTH
 from gongzhi.kernel.procedure import Action
@@ -22,7 +23,6 @@ Choices = list[tuple[str, list[tuple[str, str]]]]
 
 RADIOS = 6
 _KINDS = {"agency": "职能单位", "centre": "县区中心", "dispatch": "受理中心"}
-_TOWNSHIP = 3 * WIDTH
 
 
 @dataclass
@@ -41,11 +41,11 @@ class Asked:
     most: int | None = None
     groups: Choices = field(default_factory=list)
     finer: list[tuple[str, str]] = field(default_factory=list)
-    """For a place: the villages of the chosen township."""
+    """For a place: what lies below the chosen one."""
     step: str = "1"
     unit: str = ""
     chosen: str = ""
-    """For a place: the township that holds the value."""
+    """For a place: the one of the list that holds the value."""
 
     @property
     def described_by(self) -> str:
@@ -121,8 +121,8 @@ def _kind(asked_field: forms.Field, name: str) -> str:
 def _fill(question: Asked, bound: BoundForm, asked_field: Any) -> None:
     match question.kind:
         case "place":
-            question.groups = townships()
-            _place(question)
+            question.groups = places_to_choose()
+            choose_place(question)
         case "agency":
             question.groups = agencies()
         case "select":
@@ -134,38 +134,45 @@ def _fill(question: Asked, bound: BoundForm, asked_field: Any) -> None:
                     question.groups = [("", [*question.groups[0][1], ("", "不填")])]
 
 
-def _place(question: Asked) -> None:
+def choose_place(question: Asked) -> None:
+    """Say which place of the list holds the question's value, and what may be chosen below it."""
     if not question.value.isdigit():
         return
     here = Place.objects.filter(pk=int(question.value)).first()
     if here is None:
         return
-    top = Place.objects.filter(path=here.path[:_TOWNSHIP]).first() or here
+    depth = city().order[city().chosen] + 1
+    top = Place.objects.filter(path=here.path[: depth * WIDTH]).first() or here
     question.chosen = str(top.pk)
-    question.finer = below(top) if top.level == "township" else []
+    question.finer = below(top)
 
 
-def townships() -> Choices:
-    """Return the places down to the townships, grouped by county."""
-    rows = list(
-        Place.objects.filter(level__in=("city", "county", "township"), ended_on=None).values_list("pk", "level", "name")
+def places_to_choose() -> Choices:
+    """Return the places of one list, down to the level that the city has for it, grouped by what lies above them."""
+    here = city()
+    shown = here.levels[: here.order[here.chosen] + 1]
+    rows = Place.objects.filter(level__in=[level.code for level in shown], ended_on=None).values_list(
+        "pk", "level", "name"
     )
     groups: Choices = []
     for pk, level, name in rows:
-        if level == "township" and groups:
+        if level == here.chosen and groups:
             groups[-1][1].append((str(pk), name))
         else:
-            whole = "全市" if level == "city" else f"{name}(不清楚镇街)"
+            whole = "全市" if level == here.top else f"{name}（不清楚{level_title(here.below(level))}）"
             groups.append((name, [(str(pk), whole)]))
     return groups
 
 
 def below(place: Place) -> list[tuple[str, str]]:
-    """Return the villages and grids of a township."""
+    """Return the places below one of the list's last level, the deeper ones set in; none for a coarser one."""
+    order, depth = city().order, city().order[city().chosen]
+    if order.get(place.level) != depth:
+        return []
     rows = Place.objects.filter(path__gt=place.path, path__lt=place.high, ended_on=None).values_list(
         "pk", "level", "name"
     )
-    return [(str(pk), f"　{name}" if level == "grid" else name) for pk, level, name in rows]
+    return [(str(pk), "　" * (order[level] - depth - 1) + name) for pk, level, name in rows]
 
 
 def agencies() -> Choices:

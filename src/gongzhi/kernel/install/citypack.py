@@ -1,7 +1,7 @@
 """The city pack in the database: places, agencies, the parts of the system that act. Adds and renames, never removes."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +9,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from gongzhi.kernel.models import Account, Agency, Place, PlaceName, Post
-from gongzhi.kernel.models.places import LEVELS
-from gongzhi.kernel.pack import AccountRow, AgencyRow, PlaceRow, load_pack
+from gongzhi.kernel.pack import AccountRow, AgencyRow, Pack, PlaceRow, load_pack
 from gongzhi.kernel.places import child_path
 from gongzhi.kernel.roles import CLOCK, LOADER, PORTAL
 
@@ -22,9 +21,9 @@ def load_city(code: str) -> dict[str, int]:
     """Add what the pack of the city has and the database lacks. Returns rows added, by kind."""
     pack = load_pack(code)
     with transaction.atomic(using="owner"):
-        places, added_places = _places(pack.places)
+        places, added_places = _places(pack.places, pack.city.order)
         agencies, added_agencies = _agencies(pack.agencies, places)
-        top = next(places[row.code] for row in pack.places if row.level == "city")
+        top = places[pack.top.code]
         dispatch = next(agencies[row.code] for row in pack.agencies if row.kind == "dispatch")
         added = 0
         for role in (PORTAL, CLOCK, LOADER):
@@ -36,6 +35,26 @@ def load_city(code: str) -> dict[str, int]:
                 )
         _directory(dispatch, top)
     return {"places": added_places, "agencies": added_agencies, "accounts": added}
+
+
+def other_city(run: Callable[[str], Any], pack: Pack) -> str:
+    """Return why a database is not this pack's city, "" where it is, or where it is nobody's yet.
+
+    A database remembers its city by the codes that its topmost place has borne. ``run`` executes a statement and returns all
+    its rows. In both languages, because which of them people here read is the very thing that is in doubt.
+    """
+    if run("SELECT to_regclass('public.place_name')")[0][0] is None:
+        return ""
+    held = run(
+        "SELECT n.code, l.name FROM public.place l JOIN public.place_name n ON n.place_id = l.id WHERE l.parent_id IS NULL"
+    )
+    if not held or pack.top.code in {code for code, _ in held}:
+        return ""
+    mine, yours = held[0][1], pack.top.name
+    return (
+        f"这个数据库是“{mine}”的，不能用作“{yours}”。请去掉 GONGZHI_CITY，或另设 GONGZHI_HOME。什么都没有改变。 "
+        f"This database is {mine}'s and cannot be {yours}'s: unset GONGZHI_CITY, or choose another GONGZHI_HOME. Nothing was changed."
+    )
 
 
 def load_accounts(code: str, password_hash: str) -> list[AccountRow]:
@@ -62,14 +81,13 @@ def _db(model: Any) -> Any:
     return model._default_manager.using("owner")
 
 
-def _places(rows: Iterable[PlaceRow]) -> tuple[dict[str, Place], int]:
+def _places(rows: Iterable[PlaceRow], order: Mapping[str, int]) -> tuple[dict[str, Place], int]:
     held = {place.code: place for place in _db(Place).all()}
     taken: dict[str, set[str]] = {}
     for place in held.values():
         taken.setdefault(place.path[:-2], set()).add(place.path)
     fresh: list[Place] = []
-    order = list(LEVELS)
-    waiting = sorted((row for row in rows if row.code not in held), key=lambda row: order.index(row.level))
+    waiting = sorted((row for row in rows if row.code not in held), key=lambda row: order[row.level])
     names: list[tuple[Place, PlaceRow]] = []
     next_id = max((place.pk for place in held.values()), default=0)
     for row in waiting:

@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 
 from gongzhi.kernel import roles
 from gongzhi.kernel.generate import function, quoted
-from gongzhi.kernel.install.citypack import load_city
+from gongzhi.kernel.install.citypack import load_city, other_city
 from gongzhi.kernel.install.constraints import check_constraints
 from gongzhi.kernel.install.rights import grants, policies, without_policies
+from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.roles import Scope
 from gongzhi.kernel.service import services
 
@@ -60,6 +61,8 @@ def install(*, load: bool = True) -> dict[str, int]:
             f"需要 PostgreSQL 18 或更新的版本，这个服务器是 {version // 10000}。请升级服务器或使用内嵌数据库。"
         )
     try:
+        if load and (fault := _other_city(connection)):
+            raise InstallError(fault)
         call_command("migrate", database="owner", verbosity=0, interactive=False, skip_checks=True)
         _tables_stand(connection.introspection.table_names())
         made = Roles.of(settings.DATABASES["default"]["USER"], settings.DATABASES["owner"]["USER"])
@@ -82,6 +85,15 @@ def _tables_stand(names: Sequence[str]) -> None:
                     "业务“{title}”({code})还没有数据表。请先运行 python -m django makemigrations {desk}，再试一次。"
                 ).format(title=service.title, code=service.code, desk=service.model._meta.app_label)
             )
+
+
+def _other_city(connection: Any) -> str:
+    def run(statement: str) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+    return other_city(run, load_pack(settings.CITY))
 
 
 def installed() -> bool:

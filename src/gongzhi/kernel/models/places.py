@@ -1,9 +1,22 @@
-"""Places 行政区划: the tree city → county → township → village → grid."""
+"""Places 行政区划: a tree whose levels, from the whole city down, are the city pack's."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Length
+from django.utils.translation import get_language
 
-LEVELS: dict[str, str] = {"city": "市", "county": "县区", "township": "镇街", "village": "村居", "grid": "网格"}
+from gongzhi.kernel.city import City, read_city
+
+
+def city() -> City:
+    """Return what the pack says of the city: levels, clock, money, calendar."""
+    return read_city(settings.CITY)
+
+
+def level_title(code: str) -> str:
+    """Return a level in words, in the language of the moment where the pack has it; the code where the city has no such level."""
+    here = city()
+    return here.level(code).title_in(get_language() or here.language) if code in here.order else code
 
 
 class Place(models.Model):
@@ -35,7 +48,7 @@ class Place(models.Model):
     @property
     def level_title(self) -> str:
         """The level in words."""
-        return LEVELS[self.level]
+        return level_title(self.level)
 
     @property
     def high(self) -> str:

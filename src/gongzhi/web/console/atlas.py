@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Place, Register
+from gongzhi.kernel.models.places import city
 from gongzhi.kernel.service import Service, services
 from gongzhi.web.console.deadlines import GROUPS, conditions, running
 from gongzhi.web.templatetags.gz import due_of
@@ -83,7 +84,9 @@ def _of(only: Service | None) -> Q:
 
 def base(_: HttpRequest) -> HttpResponse:
     """Return the city's places that have a point, as GeoJSON: the quiet base of every map. Public knowledge."""
-    rows = Place.objects.filter(ended_on=None, lon__isnull=False, level__in=("county", "township"))
+    rows = Place.objects.filter(
+        ended_on=None, lon__isnull=False, level__in=[level.code for level in city().levels[1:3]]
+    )
     features: list[dict[str, Any]] = [
         {
             "type": "Feature",

@@ -12,7 +12,6 @@ from django.views.decorators.http import require_http_methods
 from gongzhi.kernel import directory
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Account, Agency, Place, Post
-from gongzhi.kernel.models.places import LEVELS
 from gongzhi.kernel.refusals import Absent, Invalid, Refused
 from gongzhi.kernel.roles import ADMIN
 from gongzhi.web.asked import Asked
@@ -103,7 +102,7 @@ def _places(request: HttpRequest, actor: Actor, opened: Opened | None, status: i
     if not here.path.startswith(top.path):
         here = top
     return page(
-        request, actor, "web/console/places.html", status=status, here=here, levels=LEVELS,
+        request, actor, "web/console/places.html", status=status, here=here,
         above=[p for p in Place.ancestors(here.path) if p.path.startswith(top.path)],
         below=list(Place.objects.filter(parent=here).prefetch_related("names")), names=list(here.names.filter(until__isnull=False)),
         **_frame(request, actor, opened, "places"),

@@ -10,9 +10,9 @@ from django.utils import timezone
 from gongzhi.kernel import directory
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Account, Agency, Place, Post
-from gongzhi.kernel.models.places import LEVELS
+from gongzhi.kernel.models.places import level_title
 from gongzhi.kernel.refusals import Absent, Invalid
-from gongzhi.web.asked import Asked, Choices, agencies, below, townships
+from gongzhi.web.asked import Asked, Choices, agencies, choose_place, places_to_choose
 
 Values = Mapping[str, str]
 
@@ -104,7 +104,7 @@ def asked_of(form: DirectoryForm, values: Mapping[str, Any], errors: Mapping[str
 def _groups(kind: str) -> Choices:
     match kind:
         case "place":
-            return townships()
+            return places_to_choose()
         case "agency":
             return agencies()
         case "kind":
@@ -120,17 +120,12 @@ def _groups(kind: str) -> Choices:
 
 def _place(asked: Asked) -> None:
     asked.chosen = asked.value
-    if asked.value.isdecimal():
-        here = Place.objects.filter(pk=int(asked.value)).first()
-        above = Place.objects.filter(path=here.path[:6]).first() if here else None
-        if above:
-            asked.chosen = str(above.pk)
-            asked.finer = below(above) if above.level == "township" else []
+    choose_place(asked)
 
 
 def _here(subject: int) -> str:
     place = Place.objects.filter(pk=subject).first()
-    return f"{LEVELS[place.level]}“{place.name}”" if place else ""
+    return f"{level_title(place.level)}“{place.name}”" if place else ""
 
 
 def _held_agency(subject: int) -> dict[str, Any]:

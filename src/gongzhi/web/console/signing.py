@@ -90,5 +90,5 @@ def places_below(request: HttpRequest) -> HttpResponse:
     """Return the select of a township's villages, for the place picker; places are public knowledge."""
     given = request.GET.get("place", "")
     place = Place.objects.filter(pk=int(given)).first() if given.isdecimal() and len(given) < 10 else None
-    finer = below(place) if place and place.level == "township" else []
+    finer = below(place) if place else []
     return render(request, "web/form/finer.html", {"finer": finer, "name": "place", "value": ""})

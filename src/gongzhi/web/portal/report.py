@@ -14,6 +14,7 @@ from gongzhi.kernel.act import Invalid, Refused, Unreachable, act
 from gongzhi.kernel.context import portal_actor
 from gongzhi.kernel.fields import Code
 from gongzhi.kernel.limits import allow
+from gongzhi.kernel.models.places import city
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
@@ -26,7 +27,14 @@ from gongzhi.web.portal.solved import solved
 
 REPORTS_AN_HOUR = 10
 _SHOWN_FOR = timedelta(minutes=10)
-TOO_MANY = "从您这里提交的次数太多了，请一小时后再试，或拨打 12345 热线。"
+
+
+def too_many() -> str:
+    """Return what somebody reads who has reported too often."""
+    hotline = city().hotline
+    if hotline:
+        return f"从您这里提交的次数太多了，请一小时后再试，或拨打 {hotline} 热线。"
+    return "从您这里提交的次数太多了，请一小时后再试。"
 
 
 def offered() -> list[Service]:
@@ -81,7 +89,7 @@ def report(request: HttpRequest) -> HttpResponse:
         files = uploads(request)
         try:
             if not allow(f"report:{address(request)}", count=REPORTS_AN_HOUR, seconds=3600):
-                return _form(request, service, typed, key, {}, alert=TOO_MANY, status=429)
+                return _form(request, service, typed, key, {}, alert=too_many(), status=429)
             done = act(portal_actor(), service.code, action.code, form=typed, files=files, key=key)
         except Invalid as invalid:
             errors, status = invalid.errors, 422

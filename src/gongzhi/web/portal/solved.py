@@ -17,6 +17,7 @@ from django.utils import timezone
 from gongzhi.kernel.context import acting, clock_actor
 from gongzhi.kernel.fields import Code
 from gongzhi.kernel.models import Place, Register
+from gongzhi.kernel.models.places import city
 from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.places import WIDTH
 from gongzhi.kernel.roles import PORTAL
@@ -57,7 +58,7 @@ def solved(wanted: str = "") -> Solved:
 def _solved(wanted: str) -> Solved:
     since = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     with acting(clock_actor()):
-        counties = {place.path: place for place in Place.objects.filter(level="county", ended_on=None)}
+        counties = {place.path: place for place in Place.objects.filter(level=city().area, ended_on=None)}
         counts: dict[str, int] = {}
         chosen = next((p for p in counties.values() if str(p.pk) == wanted), None)
         kinds: dict[str, int] = {}

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from gongzhi.kernel import workdays
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.models import Register
+from gongzhi.kernel.models.places import city
 from gongzhi.kernel.procedure import Stage
 
 register = template.Library()
@@ -22,6 +23,12 @@ register = template.Library()
 def icon(name: str) -> SafeString:
     """Return a Tabler icon that screen readers pass over; the word stands beside it."""
     return format_html('<i class="ti ti-{}" aria-hidden="true"></i>', name)
+
+
+@register.simple_tag
+def hotline() -> str:
+    """Return the number that residents may call, "" where the city has none."""
+    return city().hotline
 
 
 @register.filter
