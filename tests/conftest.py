@@ -14,6 +14,8 @@ Path(_home.name).chmod(0o755)  # the server runs as another user when the tests 
 os.environ.update(GONGZHI_HOME=_home.name, DJANGO_SETTINGS_MODULE="gongzhi.settings")
 for _name in ("DATABASE_URL", "DATABASE_OWNER_URL", "GONGZHI_CITY"):
     os.environ.pop(_name, None)
+if os.environ.get("GONGZHI_TEST_CITY"):  # the same tests on another city: settings are made of its pack
+    os.environ["GONGZHI_CITY"] = os.environ["GONGZHI_TEST_CITY"]
 
 import django  # noqa: E402
 

@@ -11,8 +11,6 @@ import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
 
-from gongzhi.kernel.pack import load_pack
-
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400
 
@@ -60,20 +58,6 @@ def test_no_file_names_a_registry_or_a_folder_of_someones_machine() -> None:
         assert not machine.search(
             text.replace('"/work/', "").replace("'/work/", "").replace("/work/r/", "").replace("/work/s/", "")
         ) or ("web" in path.parts or "bench" in path.parts or path.name == "screenshots.py"), path
-
-
-def test_no_city_stands_outside_its_pack() -> None:
-    pack = load_pack("huaian")
-    names = {
-        pack.city.title.removesuffix("市"),
-        *(place.name for place in pack.places if place.level == "county"),
-        "huaian",
-    }
-    for path in tracked("src/**/*.py", "src/**/*.sql", "src/**/*.html", "src/**/*.js"):
-        if "cities" in path.parts:
-            continue
-        text = path.read_text(encoding="utf-8")
-        assert not [name for name in names if name in text], path
 
 
 def test_every_migration_is_made(database: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,10 +29,10 @@ def people() -> People:
     """Make the posts in the current database, once."""
     agencies = {agency.kind: agency for agency in _db(Agency).filter(kind="dispatch")}
     works = list(_db(Agency).filter(kind="agency")[:2])
-    counties = list(_db(Place).filter(level="county", ended_on=None).order_by("path")[:2])
+    city = _db(Place).get(parent=None)
+    counties = list(_db(Place).filter(parent=city, ended_on=None).order_by("path")[:2])
     township = _db(Place).filter(parent=counties[0], ended_on=None).order_by("path").first()
     centres = [_db(Agency).filter(kind="centre", place=county).first() for county in counties]
-    city = _db(Place).get(level="city")
     dispatch = agencies["dispatch"]
     return People(
         operator=_post("t-operator", dispatch, "operator", city),

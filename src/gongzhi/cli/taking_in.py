@@ -26,6 +26,11 @@ def add(commands: Any) -> None:
     load.add_argument("--post", help="以哪个账号的岗位导入（登录名）,默认为受理员的第一个岗位")
     load.add_argument("--json", action="store_true")
     load.set_defaults(run=run_import)
+    compare = intake.add_parser("compare", help="把文件自己的说法（地点、期限、是否超期）同导入后的记录比较")
+    compare.add_argument("file", type=Path)
+    compare.add_argument("--map", required=True, help="映射文件(TOML),或内置映射的名称")
+    compare.add_argument("--json", action="store_true")
+    compare.set_defaults(run=run_compare)
 
 
 def run_real(chosen: argparse.Namespace) -> int:
@@ -83,4 +88,34 @@ def run_import(chosen: argparse.Namespace) -> int:
             {"read": result.read, "loaded": result.loaded, "quarantined": result.quarantined,
              "unchanged": result.unchanged, "seconds": result.seconds}
         )  # fmt: skip
+    return GOOD
+
+
+def run_compare(chosen: argparse.Namespace) -> int:
+    """Compare a file's own flags with the records that it became."""
+    with database():
+        django()
+        from gongzhi.intake import comparing, importing, mapping  # noqa: PLC0415
+
+        install_city(accounts=False)
+        try:
+            made = comparing.compare(chosen.file, mapping.load(chosen.map))
+        except (mapping.MappingError, importing.ImportFault) as error:
+            leave(str(error))
+        finally:
+            hang_up()
+    said = made.as_dict()
+    rows = [
+        ("读取", f"{made.read:,}"), ("找到记录", f"{made.found:,}"),
+        ("有地点（按名称、按位置）", f"{made.by_name:,} + {made.by_point:,} = {made.placed:.2%}"),
+        ("没有地点，记在全市", f"{made.whole_city:,}"),
+        ("文件给出期限", f"{made.targets:,}"), ("期限一致", f"{made.targets_agree:,} = {said['share_targets']:.2%}"),
+        ("文件说明是否超期", f"{made.judged:,}"), ("是否超期一致", f"{made.agreeing:,} = {said['share_late']:.2%}"),
+        *((f"文件 / 记录：{name}", f"{number:,}") for name, number in said["late"].items()),
+    ]  # fmt: skip
+    say(table(("比较", "行数"), rows))
+    for kind, numbers in made.differing.items():
+        say(f"  {kind}: 第 {'、'.join(map(str, numbers))} 行")
+    if chosen.json:
+        tell(said)
     return GOOD

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.act import Done, Told, act
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.service import service
@@ -41,7 +41,7 @@ class Carried:
 
     def step(
         self, actor: Actor | Callable[[], Actor], action: str, at: datetime, form: Mapping[str, Any] | None = None,
-        *, resident: bool = False, files: Sequence[Upload] = (),
+        *, resident: bool = False, files: Sequence[Upload] = (), told: Told | None = None,
     ) -> None:  # fmt: skip
         """Do the next act; ``resident`` shows the record's follow-up code. Raises what ``act()`` raises.
 
@@ -50,7 +50,7 @@ class Carried:
         self.steps += 1
         if self._key(action) not in self._past:
             who = actor() if callable(actor) else actor
-            self._stand(self._act(who, action, at, form or {}, files, self._follow if resident else ""))
+            self._stand(self._act(who, action, at, form or {}, files, self._follow if resident else "", told))
 
     def _key(self, action: str) -> str:
         return f"{self.key}:{self.steps}:{action}"
@@ -67,8 +67,9 @@ class Carried:
         form: Mapping[str, Any],
         files: Sequence[Upload],
         follow: str = "",
+        told: Told | None = None,
     ) -> Done:
         return act(
             actor, self.service, action, record=self.record, version=self.version or None, form=form, files=files, at=at,
-            key=self._key(action), loader=self.loader, follow=follow,
+            key=self._key(action), loader=self.loader, follow=follow, told=told,
         )  # fmt: skip

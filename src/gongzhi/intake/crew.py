@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from gongzhi.kernel.context import Actor, acting, actor_of, clock_actor, loader_actor, portal_actor
 from gongzhi.kernel.models import Agency, Post
+from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.roles import ROLES, Scope
 
 
 class NoCrew(Exception):
@@ -54,3 +56,36 @@ def crew() -> Crew:
         centres,
         agencies,
     )
+
+
+class Posts:
+    """The posts of today's people, asked for who may do a step: by the declaration alone, whatever the service."""
+
+    def __init__(self, actors: list[Actor]) -> None:
+        self.actors = actors
+        self._held: dict[tuple[tuple[str, ...], str, int], Actor] = {}
+
+    @classmethod
+    def all(cls, loader: Actor) -> "Posts":
+        """Return the posts of the current database."""
+        with acting(loader):
+            posts = list(Post.objects.filter(until=None).order_by("id").values_list("pk", "role"))
+        return cls([actor_of(post) for post, role in posts if role in ROLES])
+
+    def who(self, action: Action, path: str, owes: int) -> Actor:
+        """Return a post that may act: of the agency that owes it, or whose area is the closest round the place.
+
+        LookupError: there is none.
+        """
+        roles = tuple(role.code for role in action.by)
+        key = (roles, path, owes)
+        if key not in self._held:
+            able = [
+                actor for actor in self.actors
+                if actor.role in roles
+                and (actor.agency == owes if ROLES[actor.role].scope is Scope.AGENCY else actor.low <= path < actor.high)
+            ]  # fmt: skip
+            if not able:
+                raise LookupError(f"“{action.title}”没有可以办理的岗位")
+            self._held[key] = max(able, key=lambda actor: (actor.agency == owes, len(actor.low)))
+        return self._held[key]

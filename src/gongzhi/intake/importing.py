@@ -19,19 +19,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.home import home
-from gongzhi.intake.mapping import BadCell, Table, moment, read, tidy
+from gongzhi.intake.histories import POINT, Book, Historian, forms_of
+from gongzhi.intake.mapping import BadCell, Table, moment, tidy
 from gongzhi.intake.tables import Sheet, TableError
 from gongzhi.intake.tables import read as read_table
 from gongzhi.kernel.act import act
 from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
 from gongzhi.kernel.export import safe
-from gongzhi.kernel.models import Account, Agency, Place, Post, Register
+from gongzhi.kernel.models import Account, Post, Register
 from gongzhi.kernel.refusals import Invalid, Refused, Unreachable
 from gongzhi.kernel.service import Service, services
 
 ROW, REASON = "原文件行号", "未能导入的原因"
-_POINT = ("lon", "lat")
-"""Two columns that make the form's position."""
 Progress = Callable[[int, int], None]
 
 
@@ -72,12 +71,12 @@ def run(
         raise ImportFault(str(error)) from error
     _check_headers(sheet, table, path)
     loader = loader_actor()
-    with acting(loader):
-        known = _known()
+    book = Book.of(loader)
+    historian = Historian(service, table, actor, loader) if table.steps else None
     bad: list[tuple[int, list[str], list[Any]]] = []
     for number, (row, cells) in enumerate(sheet.rows, start=1):
         result.read += 1
-        reasons = _row(service, table, sheet.headers, cells, known, actor, loader, result)
+        reasons = _row(service, table, sheet.headers, cells, book, actor, loader, historian, result)
         if reasons:
             bad.append((row, reasons, cells))
             result.quarantined += 1
@@ -113,11 +112,18 @@ def _service(code: str, table: Table, actor: Actor) -> Service:
         raise ImportFault(f"映射“{table.title}”是给业务“{table.service}”的，不能用于“{code}”。")
     if all(role.code != actor.role for role in service.creating.by):
         raise ImportFault(f"岗位“{actor.role_title}”不能登记{service.title}。")
-    fields = service.form(service.creating).fields
-    named = [column.field for column in table.columns.values() if column.field] + list(table.constants)
-    unknown = [name for name in named if name not in fields and not (name in _POINT and "point" in fields)]
-    if unknown:
-        raise ImportFault(f"映射里的表单项 {'、'.join(unknown)} 不存在。可用的有：{'、'.join(fields)}。")
+    actions = [step.do for step in table.steps]
+    for step in ("", *actions):
+        if step and step not in service.procedure.by_code:
+            raise ImportFault(f"映射里的 steps 提到“{step}”，{service.title}没有这项操作。")
+        fields = service.form(service.action(step) if step else service.creating).fields
+        unknown = sorted(table.fields(step) - fields.keys() - (POINT if "point" in fields else set()))
+        if unknown:
+            raise ImportFault(f"映射里的表单项 {'、'.join(unknown)} 不存在。可用的有：{'、'.join(fields)}。")
+    if stray := {action for action in table.actions if action not in actions}:
+        raise ImportFault(f"映射为 {'、'.join(sorted(stray))} 写了表单项，但 steps 里没有这一步。")
+    if table.steps and not table.at:
+        raise ImportFault("映射里有 steps，就要用 at 写明登记的时间在哪一列。")
     return service
 
 
@@ -130,79 +136,35 @@ def _check_headers(sheet: Sheet, table: Table, path: Path) -> None:
 
 
 def _row(
-    service: Service, table: Table, headers: list[str], cells: list[Any], known: "_Known", actor: Actor,
-    loader: Actor, result: Result,
+    service: Service, table: Table, headers: list[str], cells: list[Any], book: Book, actor: Actor, loader: Actor,
+    historian: Historian | None, result: Result,
 ) -> list[str]:  # fmt: skip
     """Take one row in; return why it could not be."""
     held = dict(zip(headers, cells, strict=False))
-    form, reasons = _filled(table, held, known)
+    forms, reasons = forms_of(table, held, book)
     if table.number and not reasons:
         reasons += _here_already(service, tidy(held.get(table.columns[table.number].named(held))), actor)
     if reasons:
         return reasons
-    at = _filed(table, held)
-    if at and at > timezone.now():
-        return [f"“{table.at}”在将来"]
+    key = row_key(table, held, cells)
     try:
-        done = act(
-            actor, service.code, service.creating.code, form=form, key=_key(table, held, cells), at=at,
-            loader=loader if at else None,
-        )  # fmt: skip
+        if historian:
+            fresh = historian.carry(held, forms, key)
+        else:
+            at = _filed(table, held)
+            if at and at > timezone.now():
+                return [f"“{table.at}”在将来"]
+            fresh = not act(
+                actor, service.code, service.creating.code, form=forms[""], key=key, at=at, loader=loader if at else None,
+            ).repeated  # fmt: skip
     except Unreachable:
         raise
     except Invalid as refusal:
         return [f"{_label(service, name)}:{text}" for name, texts in refusal.errors.items() for text in texts]
-    except Refused as refusal:
+    except (Refused, BadCell, LookupError) as refusal:
         return [str(refusal)]
-    result.unchanged += done.repeated
-    result.loaded += not done.repeated
-    return []
-
-
-def _filled(table: Table, held: Mapping[str, Any], known: "_Known") -> tuple[dict[str, Any], list[str]]:
-    """Return the form that the row fills, and what is wrong with its cells."""
-    form: dict[str, Any] = dict(table.constants)
-    reasons: list[str] = []
-    for header, column in table.columns.items():
-        cell = held.get(column.named(held))
-        if column.field in form and column.field not in table.constants:
-            continue  # of two columns for the same thing the first that says something counts
-        if tidy(cell) == "":
-            if column.required:
-                reasons.append(f"“{header}”没有填")
-            continue
-        try:
-            value = read(column, cell, known.places, known.agencies)
-        except BadCell as error:
-            reasons.append(f"{header}:{error}")
-            continue
-        if column.field:
-            form[column.field] = value.date().isoformat() if isinstance(value, datetime) else value
-    return form, [*reasons, *_position(form)]
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Ids of places by code, and of agencies by code, name and short name."""
-
-    places: Mapping[str, int]
-    agencies: Mapping[str, int]
-
-
-def _known() -> _Known:
-    agencies: dict[str, int] = {}
-    for column in ("short", "title", "code"):  # where two names are the same text, the code has the last word
-        agencies |= dict(Agency.objects.filter(ended_on=None).values_list(column, "pk"))
-    return _Known(dict(Place.objects.filter(ended_on=None).values_list("code", "pk")), agencies)
-
-
-def _position(form: dict[str, Any]) -> list[str]:
-    """Make the form's position of two columns; return what is wrong with it."""
-    parts = [form.pop(name) for name in _POINT if name in form]
-    if len(parts) == 1:
-        return [_("位置要同时有经度和纬度")]
-    if parts:
-        form["point"] = ",".join(parts)
+    result.unchanged += not fresh
+    result.loaded += fresh
     return []
 
 
@@ -224,10 +186,11 @@ def _label(service: Service, name: str) -> str:
 
 
 def _filed(table: Table, held: Mapping[str, Any]) -> datetime | None:
-    return moment(held[table.at]) if table.at and tidy(held.get(table.at)) else None
+    return moment(held[table.at], table.times) if table.at and tidy(held.get(table.at)) else None
 
 
-def _key(table: Table, held: Mapping[str, Any], cells: Iterable[Any]) -> str:
+def row_key(table: Table, held: Mapping[str, Any], cells: Iterable[Any]) -> str:
+    """Return the key of a row, the same in every import: of its identifying columns, or of the whole row."""
     said = [tidy(held.get(header)) for header in table.key] if table.key else [tidy(cell) for cell in cells]
     digest = hashlib.sha256("\x1f".join([table.service, *table.key, *said]).encode()).hexdigest()
     return f"import:{digest[:60]}"

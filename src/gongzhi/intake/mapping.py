@@ -8,19 +8,41 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from gongzhi.intake.mapping_rules import USUAL, ByPoint, Compare, Step, Times, by_point, compare_of, step_of, times_of
 from gongzhi.intake.places import find_places
+from gongzhi.kernel import money
+from gongzhi.kernel.city import pack_folder
 
 TYPES = {
     "text": "文字", "whole": "整数", "decimal": "数字，可以有小数", "date": "日期", "datetime": "日期和时间", "phone": "电话",
     "place": "地点的统计代码或名称", "agency": "单位的代码或名称",
 }  # fmt: skip
+_COLUMN = {"field", "type", "required", "values", "other", "empty", "oneline"}
+_WHOLE = {
+    "service",
+    "title",
+    "key",
+    "at",
+    "zone",
+    "formats",
+    "columns",
+    "constants",
+    "texts",
+    "place",
+    "steps",
+    "compare",
+}
 _EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 (made aware with the city's time)  # day 0 of Excel's 1900 calendar, which counts a 29 February 1900 that never was
 _DAY = re.compile(r"^(\d{4})\s*(?:[-/.年])\s*(\d{1,2})\s*(?:[-/.月])\s*(\d{1,2})\s*日?(?:[T\s]+(.+))?$")
 _PLAIN_DAY = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:[T\s]*(\d{2})(\d{2})(\d{2})?)?$")
@@ -37,7 +59,12 @@ class BadCell(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """How one column is read. ``field`` is empty for columns that only identify or date the row."""
+    """How one column is read.
+
+    ``field`` is the form's field that it fills, ``more`` are further ones, ``action.field`` for those of a step's form; none for
+    a column that only identifies or dates the row. ``other`` is meant by a cell that is not in ``values`` (None: that is a fault), ``empty`` by one
+    that is empty. ``oneline`` makes one space of every run of them.
+    """
 
     header: str
     field: str = ""
@@ -46,6 +73,15 @@ class Column:
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     also: tuple[str, ...] = ()
     """Other headers that mean the same: the label in the platform's other languages."""
+    other: str | None = None
+    empty: str = ""
+    oneline: bool = False
+    more: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that it fills."""
+        return (self.field, *self.more) if self.field else ()
 
     def named(self, headers: Collection[str]) -> str:
         """Return which of the table's headers (without spaces) is this column's, "" where none is."""
@@ -65,6 +101,24 @@ class Table:
     digest: str
     number: str = ""
     """The column with the record's number, where the table was exported from here: what is here already is not made again."""
+    times: Times = dataclasses.field(default_factory=Times)
+    texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Texts made of several columns: by field, with ``{header}`` for a cell."""
+    place: ByPoint | None = None
+    steps: tuple[Step, ...] = ()
+    compare: Compare | None = None
+
+    def fields(self, action: str = "") -> set[str]:
+        """Return the fields of an action's form that are filled, of the creating one for ""."""
+        named = [name for column in self.columns.values() for name in column.fields]
+        named += [*self.constants, *self.texts, *(("place",) if self.place else ())]
+        return {name.rpartition(".")[2] for name in named if name.rpartition(".")[0] == action}
+
+    @property
+    def actions(self) -> set[str]:
+        """The actions whose forms are filled, beside the creating one."""
+        named = [name for column in self.columns.values() for name in column.fields]
+        return {name.rpartition(".")[0] for name in (*named, *self.constants, *self.texts)} - {""}
 
     @property
     def required(self) -> list[Column]:
@@ -73,20 +127,27 @@ class Table:
 
 
 def builtin() -> dict[str, str]:
-    """Return the titles of the mappings that come with the platform, by name."""
-    folder = resources.files("gongzhi.intake") / "mappings"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    return {
-        name.removesuffix(".toml"): parse((folder / name).read_text(encoding="utf-8"), name).title for name in names
+    """Return the titles of the mappings that come with the platform and with the city's pack, by name."""
+    found = {
+        entry.name.removesuffix(".toml"): entry
+        for folder in _folders()
+        if folder.is_dir()
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".toml")
     }
+    return {name: parse(entry.read_text(encoding="utf-8"), name).title for name, entry in found.items()}
+
+
+def _folders() -> list[Traversable]:
+    return [resources.files("gongzhi.intake") / "mappings", pack_folder(settings.CITY) / "mappings"]
 
 
 def load(named: str) -> Table:
     """Return the mapping of this name, or in this file. Raises MappingError."""
-    inside = resources.files("gongzhi.intake") / "mappings" / f"{named}.toml"
     try:
-        if re.fullmatch(r"[a-z0-9-]+", named) and inside.is_file():
-            return parse(inside.read_text(encoding="utf-8"), named)
+        for folder in _folders() if re.fullmatch(r"[a-z0-9-]+", named) else ():
+            if (folder / f"{named}.toml").is_file():
+                return parse((folder / f"{named}.toml").read_text(encoding="utf-8"), named)
         return parse(Path(named).read_text(encoding="utf-8-sig"), named)
     except OSError as error:
         raise MappingError(f"读不到映射文件“{named}”。内置的映射有：{'、'.join(builtin())}。") from error
@@ -110,49 +171,84 @@ def parse(text: str, name: str = "") -> Table:
             key=tuple(declared.get("key", ())),
             at=str(declared.get("at", "")),
             digest=hashlib.sha256(text.encode()).hexdigest()[:16],
+            times=times_of(declared),
+            texts={str(field): str(pattern) for field, pattern in declared.get("texts", {}).items()},
+            place=by_point(declared["place"]) if "place" in declared else None,
+            steps=tuple(step_of(said) for said in declared.get("steps", ())),
+            compare=compare_of(declared["compare"]) if "compare" in declared else None,
         )
+    except ValueError as error:
+        raise MappingError(f"映射文件“{name}”里有不能用的设置：{error}。") from error
     except (KeyError, AttributeError, TypeError) as error:
         raise MappingError(f"映射文件“{name}”缺少 service 或 columns，或某一列不是表（{error}）。") from error
-    for header in (*made.key, *([made.at] if made.at else [])):
+    unknown = set(declared) - _WHOLE
+    if unknown:
+        raise MappingError(f"映射文件“{name}”有不认识的设置：{'、'.join(sorted(unknown))}。")
+    for header in _headers(made):
         if header not in columns:
-            raise MappingError(f"映射文件“{name}”的 key 或 at 提到“{header}”，但 columns 里没有这一列。")
-    fields = [column.field for column in columns.values() if column.field]
+            raise MappingError(f"映射文件“{name}”提到“{header}”，但 columns 里没有这一列。")
+    fields = [field for column in columns.values() for field in column.fields]
     if len(fields) != len(set(fields)):
         raise MappingError(f"映射文件“{name}”里有两列写进同一个表单项。")
     return made
 
 
+def _headers(made: Table) -> list[str]:
+    """Return every header that is named outside the columns themselves."""
+    named = [*made.key, made.at]
+    for step in made.steps:
+        named += [step.at, step.due]
+    if made.place:
+        named += [made.place.lon, made.place.lat]
+    if made.compare:
+        named.append(made.compare.late)
+    for pattern in made.texts.values():
+        named += re.findall(r"\{([^{}]+)\}", pattern)
+    return [header for header in named if header]
+
+
 def _column(header: str, said: Mapping[str, Any]) -> Column:
-    unknown = set(said) - {"field", "type", "required", "values"}
+    unknown = set(said) - _COLUMN
     if unknown:
         raise MappingError(f"列“{header}”有不认识的设置：{'、'.join(sorted(unknown))}。")
     kind = str(said.get("type", "text"))
     if kind not in TYPES:
         raise MappingError(f"列“{header}”的 type 只能是：{'、'.join(TYPES)}。")
     values = {str(key): str(value) for key, value in said.get("values", {}).items()}
-    return Column(header, str(said.get("field", "")), kind, bool(said.get("required", False)), values)
+    field = said.get("field", "")
+    first, *more = [field] if isinstance(field, str) else map(str, field)
+    return Column(
+        header, first, kind, bool(said.get("required", False)), values,
+        other=None if "other" not in said else str(said["other"]), empty=str(said.get("empty", "")),
+        oneline=bool(said.get("oneline", False)), more=tuple(more),
+    )  # fmt: skip
 
 
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 
-def read(column: Column, cell: Any, places: Mapping[str, int], agencies: Mapping[str, int] = {}) -> Any:
+def read(
+    column: Column, cell: Any, places: Mapping[str, int], agencies: Mapping[str, int] = MappingProxyType({}),
+    times: Times = USUAL,
+) -> Any:  # fmt: skip
     """Return the cell as the form takes it, None where it is empty. Raises BadCell.
 
     ``places`` are ids by code, ``agencies`` by code and by name.
     """
-    text = tidy(cell)
+    text = tidy(cell) or column.empty
+    if column.oneline:
+        text = " ".join(text.split())
+    if column.values and text:
+        if text not in column.values and column.other is None:
+            raise BadCell(f"“{text[:30]}”不在允许的值里({'、'.join(list(column.values)[:8])})")
+        text = column.values.get(text, column.other or "")
     if text == "":
         return None
-    if column.values:
-        if text not in column.values:
-            raise BadCell(f"“{text[:30]}”不在允许的值里({'、'.join(list(column.values)[:8])})")
-        return column.values[text]
     match column.type:
         case "whole":
             return whole(text)
         case "date" | "datetime":
-            return moment(cell)
+            return moment(text if column.values else cell, times)
         case "phone":
             return plain_digits(text).replace(" ", "")
         case "decimal":
@@ -195,38 +291,52 @@ def whole(text: str) -> int:
 
 
 def decimal(text: str) -> str:
-    """Return a number as the form takes it; full-width digits, separators and a sign of currency are understood. Raises BadCell."""
-    plain = plain_digits(text).replace(",", "").strip().lstrip("¥$")
+    """Return a number as the form takes it; full-width digits, separators and the currency's sign are understood. Raises BadCell."""
+    plain = money.bare(text)
     if not re.fullmatch(r"[+-]?\d{1,15}(\.\d{1,6})?", plain):
         raise BadCell(_("“{text}”不是数字").format(text=text[:30]))
     return plain
 
 
-def moment(cell: Any) -> datetime:
-    """Return the moment (aware, in the city's time) that a cell names. Raises BadCell.
+def moment(cell: Any, times: Times = USUAL) -> datetime:
+    """Return the moment (aware) that a cell names, in the file's time zone or the city's. Raises BadCell.
 
     Understood: real dates of a spreadsheet, its serial numbers, 2026-11-23, 2026/11/23, 2026.11.23, 2026年11月23日, 20261123,
-    each with or without a clock time (14:05, 14:05:30, 14时05分), also in full-width digits.
+    each with or without a clock time (14:05, 14:05:30, 14时05分), also in full-width digits; before them the file's own patterns.
     """
+    found = _patterned(tidy(cell), times)
+    if found is not None:
+        return found
+    aware = partial(timezone.make_aware, timezone=times.zone)
     if isinstance(cell, datetime):
-        return cell if timezone.is_aware(cell) else timezone.make_aware(cell)
+        return cell if timezone.is_aware(cell) else aware(cell)
     if isinstance(cell, date):
-        return timezone.make_aware(datetime.combine(cell, time()))
+        return aware(datetime.combine(cell, time()))
     if isinstance(cell, int | float) and not isinstance(cell, bool) and not 19000101 <= cell <= 99991231:
-        return _serial(float(cell))
+        return aware(_serial(float(cell)))
     text = plain_digits(tidy(cell)).strip()
     try:
-        if found := _PLAIN_DAY.match(text):
-            parts = [int(part) for part in found.groups() if part]
-            return timezone.make_aware(datetime(*parts))  # type: ignore[arg-type]  # noqa: DTZ001
-        if found := _DAY.match(text):
-            day = date(int(found[1]), int(found[2]), int(found[3]))
-            return timezone.make_aware(datetime.combine(day, _clock(found[4])))
+        if match := _PLAIN_DAY.match(text):
+            parts = [int(part) for part in match.groups() if part]
+            return aware(datetime(*parts))  # type: ignore[arg-type]  # noqa: DTZ001
+        if match := _DAY.match(text):
+            day = date(int(match[1]), int(match[2]), int(match[3]))
+            return aware(datetime.combine(day, _clock(match[4])))
         if re.fullmatch(r"\d{5}(\.\d+)?", text):
-            return _serial(float(text))
+            return aware(_serial(float(text)))
     except (ValueError, OverflowError) as error:
         raise BadCell(f"“{text[:30]}”不是日历上有的日期或时间") from error
     raise BadCell(f"“{text[:30]}”不是日期，应写成 2026-11-23 或 2026年11月23日")
+
+
+def _patterned(text: str, times: Times) -> datetime | None:
+    for pattern in times.formats:
+        try:
+            found = datetime.strptime(text, pattern)  # noqa: DTZ007 (made aware at once)
+        except ValueError:
+            continue
+        return found if timezone.is_aware(found) else timezone.make_aware(found, times.zone)
+    return None
 
 
 def _clock(text: str | None) -> time:
@@ -241,7 +351,7 @@ def _clock(text: str | None) -> time:
 def _serial(number: float) -> datetime:
     if not 20000 <= number <= 80000:  # 1954 to 2119
         raise BadCell(f"“{number:g}”不是日期")
-    return timezone.make_aware(_EXCEL_EPOCH + timedelta(seconds=round(number * 86400)))
+    return _EXCEL_EPOCH + timedelta(seconds=round(number * 86400))
 
 
 def _place(text: str, places: Mapping[str, int]) -> int:

@@ -61,8 +61,8 @@ def router() -> Router:
 class WordRouter:
     """Counts the words of each kind; a word that names few kinds says more, and so does a longer one.
 
-    Of words that lie over one another the longest counts (计划生育 is not 生育), and names of the city's own places and
-    roads do not count at all: nobody in 高铁商务区 complains of the railway.
+    Of words that lie over one another the longest counts (计划生育 is not 生育), and names of the city's own places do not
+    count at all: nobody who lives at a park complains of it. Words in Latin letters count in any case, as whole words.
     """
 
     def __init__(self) -> None:
@@ -72,14 +72,15 @@ class WordRouter:
         self._kinds: dict[str, list[CategoryRow]] = {}
         for kind in pack.taxonomy:
             for word in kind.words:
-                self._kinds.setdefault(word, []).append(kind)
+                self._kinds.setdefault(word.casefold(), []).append(kind)
         many = len([kind for kind in pack.taxonomy if kind.words])
         self._weights = {
             word: math.log1p(many / len(kinds)) * len(word) ** _LENGTH for word, kinds in self._kinds.items()
         }
-        blind = {place.name for place in pack.places if any(word in place.name for word in self._kinds)}
+        names = {place.name.casefold() for place in pack.places}
+        blind = {name for name in names if any(word in name for word in self._kinds)}
         known = sorted(blind | self._kinds.keys(), key=len, reverse=True)
-        self._words = re.compile("|".join(map(re.escape, known)))
+        self._words = re.compile("|".join(map(_whole, known)))
 
     def propose(self, title: str, text: str, limit: int) -> Sequence[Proposal]:
         """Return proposals by the words found."""
@@ -104,6 +105,7 @@ class WordRouter:
 
     def _count(self, text: str) -> Counter[str]:
         """Count the known words. One of a single character counts only where it stands alone: 坑 is not in 坑人."""
+        text = text.casefold()
         found = Counter(self._words.findall(text))
         if any(len(word) == 1 for word in found):
             alone = Counter(word for word in rjieba.cut(text) if len(word) == 1)
@@ -145,6 +147,11 @@ class WordRouter:
         return Proposal(
             kind.code, kind.title, kind.agency, self._agencies[kind.agency], round(sure, 3), _word(sure), tuple(reasons)
         )
+
+
+def _whole(word: str) -> str:
+    """Return a pattern of the word; one in Latin letters is not part of a longer one."""
+    return rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])" if word.isascii() else re.escape(word)
 
 
 def _head(text: str) -> tuple[str, str]:

@@ -18,12 +18,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from gongzhi.intake.carried import Carried
-from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
+from gongzhi.intake.crew import Posts
+from gongzhi.kernel.context import Actor, acting, loader_actor
 from gongzhi.kernel.forms import WHOLE, AgencyField
-from gongzhi.kernel.models import Agency, Place, Post, Register
+from gongzhi.kernel.models import Agency, Place, Register
 from gongzhi.kernel.pack import PackError, pack_text
 from gongzhi.kernel.procedure import Action
-from gongzhi.kernel.roles import ROLES, Scope
 from gongzhi.kernel.service import services
 from gongzhi.kernel.workdays import is_workday
 
@@ -50,11 +50,10 @@ def load(*, now: datetime | None = None, progress: Progress = lambda done, total
 class _Stage:
     def __init__(self, now: datetime) -> None:
         self.now, self.loader = now, loader_actor()
+        self.posts = Posts.all(self.loader)
         with acting(self.loader):
-            posts = list(Post.objects.filter(until=None).order_by("id").values_list("pk", flat=True))
             self.places = {place.code: place for place in Place.objects.filter(ended_on=None)}
             self.agencies = dict(Agency.objects.values_list("code", "pk"))
-        self.actors = [actor for actor in map(actor_of, posts) if actor.role in {r.code for r in ROLES.values()}]
 
     def play(self, scene: Mapping[str, Any], key: str, whole: str = "", begun: datetime | None = None) -> int:
         """Carry one record through its steps; return how many acts were new."""
@@ -71,7 +70,9 @@ class _Stage:
             given[WHOLE] = whole
         carried = Carried(service.code, key, self.loader)
         carried.file(
-            self._who(service.creating, place, 0), min(at, self.now), self._form(service, service.creating, given)
+            self.posts.who(service.creating, place.path, 0),
+            min(at, self.now),
+            self._form(service, service.creating, given),
         )
         for step in scene.get("steps", ()):
             action = service.action(step["do"])
@@ -91,7 +92,7 @@ class _Stage:
     def _owing(self, carried: Carried, action: Action, place: Place) -> Actor:
         with acting(self.loader):
             owes = Register.objects.values_list("agency", flat=True).get(pk=cast("UUID", carried.record))
-        return self._who(action, place, owes)
+        return self.posts.who(action, place.path, owes)
 
     def _form(self, service: Any, action: Action, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the form's values, agencies by id instead of code; what the form does not ask for is left out."""
@@ -100,18 +101,6 @@ class _Stage:
             name: self.agencies[value] if isinstance(fields[name], AgencyField) else value
             for name, value in given.items() if name in fields
         }  # fmt: skip
-
-    def _who(self, action: Action, place: Place, owes: int) -> Actor:
-        """Return a post that may act: of the agency that owes it, or whose area is the closest round the place."""
-        roles = {role.code for role in action.by}
-        able = [
-            actor for actor in self.actors
-            if actor.role in roles
-            and (actor.agency == owes if ROLES[actor.role].scope is Scope.AGENCY else actor.low <= place.path < actor.high)
-        ]  # fmt: skip
-        if not able:
-            raise LookupError(f"{action.code}: {place.name} 没有可以办理的样例岗位")
-        return max(able, key=lambda actor: (actor.agency == owes, len(actor.low)))
 
     @staticmethod
     def _office(dice: Random, start: datetime, days: int) -> datetime:

@@ -120,7 +120,7 @@ def load_stories(city: str) -> Stories:
     try:
         words = {name: tuple(table[name].split() if isinstance(table[name], str) else table[name]) for name in _LISTS}
         said = {name: tuple(table["said"][name]) for name in _SAID}
-        ratings = {star: tuple(table["ratings"][star]) for star in "12345"}
+        ratings = {star: tuple(table["ratings"][star]) for star in map(str, range(1, 6))}
         phrases = {name: str(table["phrases"][name]) for name in _PHRASES}
         return Stories(
             tuple(stories), words, said, ratings, tuple(table["openings"]), tuple(table["closings"]), phrases,

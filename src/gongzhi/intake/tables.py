@@ -1,7 +1,9 @@
-"""Reading tables that clerks send: XLSX, and CSV in UTF-8 or GB18030. Cells as they are, with the number of each row."""
+"""Reading tables that clerks send: XLSX, and CSV in UTF-8 or GB18030, also packed with gzip. Cells as they are, with the number of each row."""
 
 import csv
+import gzip
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,13 +45,15 @@ def read(path: Path) -> Sheet:
         raise TableError(f"文件“{path.name}”是空的。")
     if size > _MOST_BYTES:
         raise TableError(f"文件“{path.name}”超过 100 MB，请拆成几个文件。")
+    if head.startswith(b"\x1f\x8b"):
+        return _checked(_text(path, _unpacked(path)), path)
     if head.startswith(b"PK"):
         return _checked(_workbook(path), path)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise TableError(f"“{path.name}”是旧版 Excel 文件(.xls),请另存为 .xlsx 后再导入。")
     if head.startswith((b"MZ", b"\x7fELF", b"%PDF", b"\x89PNG", b"\xff\xd8\xff")) or path.suffix.lower() == ".xlsx":
         raise TableError(f"“{path.name}”不是表格文件。请导出为 .xlsx 或 .csv 后再导入。")
-    return _checked(_text(path), path)
+    return _checked(_text(path, path.read_bytes()), path)
 
 
 def _checked(sheet: Sheet, path: Path) -> Sheet:
@@ -112,8 +116,21 @@ def _unmerge(grid: list[list[Any]], merged: list[Any], top: int, left: int) -> N
                 grid[row][column] = content
 
 
-def _text(path: Path) -> Sheet:
-    content = path.read_bytes()
+def _unpacked(path: Path) -> bytes:
+    """Return what a gzip file holds: one text table."""
+    try:
+        with gzip.open(path) as file:
+            content = file.read(_MOST_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TableError(f"“{path.name}”打不开，压缩文件可能已损坏。") from error
+    if len(content) > _MOST_UNPACKED:
+        raise TableError(f"“{path.name}”解开后太大，不能导入。请拆成几个文件。")
+    if not content.strip():
+        raise TableError(f"文件“{path.name}”是空的。")
+    return content
+
+
+def _text(path: Path, content: bytes) -> Sheet:
     text, encoding = _decode(content, path)
     if "\x00" in text:
         raise TableError(f"“{path.name}”不是文本表格。请导出为 .xlsx 或 .csv 后再导入。")

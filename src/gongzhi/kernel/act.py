@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from gongzhi.kernel.compose import compose
 from gongzhi.kernel.context import Actor, ContextError, follow_code
-from gongzhi.kernel.draft import Draft
+from gongzhi.kernel.draft import Draft, Told
 from gongzhi.kernel.generate import Function, function
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.refusals import Absent, ClockWrong, Conflict, Invalid, KeyReused, PartsOpen, Refused, Unreachable
@@ -32,6 +32,7 @@ __all__ = [
     "KeyReused",
     "PartsOpen",
     "Refused",
+    "Told",
     "Unreachable",
     "act",
     "first_answer",
@@ -66,19 +67,22 @@ def act(
     follow: str = "",
     at: datetime | None = None,
     loader: Actor | None = None,
+    told: Told | None = None,
 ) -> Done:
     """Do one action. Call it outside ``acting()``: it is a transaction of its own.
 
     ``form`` maps field names to raw values; ``version`` is what the page showed; ``key`` makes a repeated call return the
     first answer; ``follow`` is the code of a resident; ``at`` (aware) is for acts of the past, which a ``loader`` answers
-    for. Raises Invalid, Absent, Conflict, KeyReused, ClockWrong, Unreachable (all Refused), and for files
-    ``vault.Rejected`` and ``vault.NoRoom``. LookupError: no such service or action.
+    for; so are ``told``, deadlines that a history gives. Raises Invalid, Absent, Conflict, KeyReused, ClockWrong, Unreachable (all Refused), and for files
+    ``vault.Rejected`` and ``vault.NoRoom``. LookupError: no such service or action. ValueError: ``told`` without a loader.
     """
     if connection.in_atomic_block:
         raise ContextError("act() is a transaction of its own; call it outside acting()")
+    if told and loader is None:
+        raise ValueError("a deadline is told by a loader only")
     declared = service(service_code)
     action = declared.action(action_code)
-    draft = Draft(actor, declared, action, record, version, key or None, follow, at or timezone.now(), loader)
+    draft = Draft(actor, declared, action, record, version, key or None, follow, at or timezone.now(), loader, told)
     try:
         compose(draft, form or {}, files)
     except Absent:

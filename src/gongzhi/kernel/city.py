@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 LANGUAGES = ("zh-hans", "en")
 _FEWEST, _MOST = 2, 6  # levels; a path of six stands in the column
+_NUMBER = re.compile(r"[A-Z一-鿿]{1,6}\{year\}\{serial:06\}")
 _CODE = re.compile(r"[a-z][a-z0-9_-]{0,9}")
 
 
@@ -63,7 +64,7 @@ class City:
     ``centre`` is (longitude, latitude); ``currency`` an ISO 4217 code; ``hotline`` and ``phone`` (an
     example of a number) may be empty. ``invented`` is the pattern of numbers that nobody can have, # standing for a digit.
     ``unknown`` is the kind of matter for texts in which no word tells. ``endings`` are how official names of places end, each
-    with what people say instead, the longest first.
+    with what people say instead, the longest first. ``numbers`` are patterns of record numbers by service, where the city has its own.
     """
 
     code: str
@@ -80,6 +81,7 @@ class City:
     invented: str = ""
     unknown: str = ""
     endings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def order(self) -> dict[str, int]:
@@ -160,6 +162,7 @@ def _city(code: str, said: Mapping[str, Any], folder: Traversable) -> City:
         _levels(said["levels"]), _calendar(said["calendar"], folder),
         str(said.get("hotline", "")), str(said.get("phone", "")), str(said.get("invented", "")),
         str(said.get("unknown", "")), {name: tuple(words) for name, words in said.get("endings", {}).items()},
+        _numbers(said.get("numbers", {})),
     )  # fmt: skip
 
 
@@ -175,10 +178,17 @@ def _levels(rows: list[Mapping[str, Any]]) -> tuple[Level, ...]:
     if not _FEWEST <= len(made) <= _MOST:
         raise ValueError(f"levels: {len(made)}, not {_FEWEST} to {_MOST}")
     if len(set(codes)) != len(codes) or not all(_CODE.fullmatch(code) for code in codes):
-        raise ValueError(f"levels: {' '.join(codes)}")
+        raise ValueError(f"levels: {' '.join(codes)}; each code once, of at most ten small letters")
     if not any(level.spoken for level in made):
         raise ValueError("levels: spoken")
     return made
+
+
+def _numbers(said: Mapping[str, Any]) -> dict[str, str]:
+    for service, pattern in said.items():
+        if not _NUMBER.fullmatch(str(pattern)):
+            raise ValueError(f"numbers.{service} {pattern!r}, not like REQ{{year}}{{serial:06}}")
+    return dict(said)
 
 
 def _calendar(said: Mapping[str, Any], folder: Traversable) -> Calendar:

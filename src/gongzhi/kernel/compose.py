@@ -22,6 +22,7 @@ from gongzhi.kernel.forms import PERSON_FIELDS, WHOLE
 from gongzhi.kernel.generate import takes_more
 from gongzhi.kernel.keys import keyed_hash, new_key, seal_field, seal_words, unwrap, wrap
 from gongzhi.kernel.models import Entry, Register
+from gongzhi.kernel.models.places import city
 from gongzhi.kernel.procedure import Clock, Gives
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import GRID, LOADER, OPERATOR, PORTAL
@@ -121,9 +122,14 @@ def _prepare_new(draft: Draft) -> None:
         values["channel"] = _CHANNEL.get(draft.actor.role, "")
     now = timezone.localtime(draft.at)
     draft.arguments.update(
-        number=draft.service.number.partition("{serial")[0].format(year=now.year),
+        number=_pattern(draft).partition("{serial")[0].format(year=now.year),
         title=values["title"], key=wrap(draft.record_key),
     )  # fmt: skip
+
+
+def _pattern(draft: Draft) -> str:
+    """Return the pattern of the record's number: the city's own, else the service's."""
+    return city().numbers.get(draft.service.code, draft.service.number)
 
 
 def _whole(draft: Draft) -> None:

@@ -14,6 +14,13 @@ from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Stored
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A deadline that a history gives, instead of the one that the procedure would begin; None: there was none."""
+
+    due: datetime | None
+
+
 @dataclass
 class Draft:
     """An act on its way: who does what to which record, and what has been worked out so far."""
@@ -27,6 +34,7 @@ class Draft:
     follow: str
     at: datetime
     loader: Actor | None
+    told: Told | None = None
     entry: UUID = field(default_factory=uuid7)
     values: dict[str, Any] = field(default_factory=dict)
     record_key: bytes = b""

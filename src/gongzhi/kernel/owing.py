@@ -11,7 +11,7 @@ from gongzhi.kernel.atlas import atlas
 from gongzhi.kernel.context import acting
 from gongzhi.kernel.draft import Draft
 from gongzhi.kernel.models import Entry, Register
-from gongzhi.kernel.procedure import SAME, Clock, Effect, Gives
+from gongzhi.kernel.procedure import CITY, SAME, Clock, Effect, Gives
 from gongzhi.kernel.refusals import Invalid
 from gongzhi.kernel.roles import CLOCK
 
@@ -54,14 +54,14 @@ def _before(draft: Draft) -> int:
 
 
 def deadline(draft: Draft) -> None:
-    """Work out the deadline that the action begins, moves, or ends."""
+    """Work out the deadline that the action begins, moves, or ends. One that a history tells is the city's own rule."""
     action, at = draft.action, draft.at
     due, source = None, ""
     if action.target is not SAME:
         owed = draft.service.procedure.owed(action.target.code)
         if owed and owed.within:
-            due = workdays.due(at, owed.within.days)
-            source = "" if CLOCK in owed.by else str(owed.source)
+            due = draft.told.due if draft.told else workdays.due(at, owed.within.days)
+            source = "" if CLOCK in owed.by or due is None else str(CITY if draft.told else owed.source)
     elif draft.found is not None and draft.found.due_at is not None:
         owed = draft.service.procedure.owed(draft.found.stage)
         source = str(owed.source) if owed else ""

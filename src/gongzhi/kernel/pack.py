@@ -188,7 +188,13 @@ def _account(row: dict[str, str]) -> AccountRow:
 
 
 def _category(row: dict[str, str]) -> CategoryRow:
-    return CategoryRow(row["code"], row["title"], row["parent"] or None, row["agency"], tuple(row["words"].split()))
+    return CategoryRow(
+        row["code"],
+        row["title"],
+        row["parent"] or None,
+        row["agency"],
+        tuple(word.replace("_", " ") for word in row["words"].split()),
+    )
 
 
 def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list of what must hold)

@@ -9,6 +9,41 @@ from collections.abc import Iterable
 import rjieba
 
 _LONGEST = 40
+_EVERYWHERE = frozenset(
+    [
+        "about",
+        "after",
+        "again",
+        "been",
+        "before",
+        "from",
+        "have",
+        "here",
+        "into",
+        "just",
+        "over",
+        "please",
+        "some",
+        "than",
+        "that",
+        "their",
+        "them",
+        "then",
+        "there",
+        "they",
+        "this",
+        "very",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "will",
+        "with",
+        "would",
+        "your",
+    ]
+)
 
 
 def index_words(texts: Iterable[str]) -> list[str]:
@@ -22,8 +57,14 @@ def query_words(text: str) -> list[str]:
 
 
 def telling_words(text: str) -> list[str]:
-    """Return the distinct words of two characters and more: what two texts on the same matter share."""
-    return _distinct(word for word in rjieba.cut(text.casefold()) if len(word) > 1)
+    """Return the distinct words of two characters and more: what two texts on the same matter share.
+
+    In Latin letters, of four and more, without the words that every text has.
+    """
+    return _distinct(
+        word for word in rjieba.cut(text.casefold())
+        if len(word) > (3 if word.isascii() else 1) and word not in _EVERYWHERE
+    )  # fmt: skip
 
 
 def _distinct(words: Iterable[str]) -> list[str]:

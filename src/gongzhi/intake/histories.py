@@ -1,0 +1,174 @@
+"""A row of a table as the forms of acts: the one that files it, and those of what has happened to it since.
+
+A mapping with ``steps`` brings a record's whole history: it is filed, assigned, accepted, answered, closed at the moments of the
+file, each step by a post that the declaration lets do it, with the loader answering for the past.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from gongzhi.intake.carried import Carried
+from gongzhi.intake.crew import Posts
+from gongzhi.intake.mapping import BadCell, Table, moment, read, tidy
+from gongzhi.kernel.act import Told
+from gongzhi.kernel.atlas import atlas
+from gongzhi.kernel.context import Actor, acting
+from gongzhi.kernel.models import Agency, Place, Register
+from gongzhi.kernel.models.places import city
+from gongzhi.kernel.procedure import Gives
+from gongzhi.kernel.service import Service
+
+Form = dict[str, Any]
+POINT = {"lon", "lat"}
+"""Two columns that make the form's position."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """What cells are looked up in: ids of places by code, of agencies by code, name and short name; points of the finest places."""
+
+    places: Mapping[str, int]
+    agencies: Mapping[str, int]
+    points: Mapping[int, tuple[float, float]]
+    top: int
+
+    @classmethod
+    def of(cls, loader: Actor) -> "Book":
+        """Return the book of the current database."""
+        with acting(loader):
+            places = list(Place.objects.filter(ended_on=None).values_list("code", "pk", "level", "lon", "lat"))
+            agencies: dict[str, int] = {}
+            for column in ("short", "title", "code"):  # where two names are the same text, the code has the last word
+                agencies |= dict(Agency.objects.filter(ended_on=None).values_list(column, "pk"))
+        points = {
+            pk: (lon, lat)
+            for code, pk, level, lon, lat in places
+            if level == city().finest and lon is not None and lat is not None
+        }
+        top = next(pk for code, pk, level, *rest in places if level == city().top)
+        return cls({code: pk for code, pk, *_ in places}, agencies, points, top)
+
+
+def forms_of(table: Table, held: Mapping[str, Any], book: Book) -> tuple[dict[str, Form], list[str]]:
+    """Return the values of each action's form ("" is the creating one), and why the row cannot be taken in."""
+    forms: dict[str, Form] = {"": {}, **{step.do: {} for step in table.steps}}
+    reasons: list[str] = []
+    for name, text in table.constants.items():
+        _put(forms, name, text)
+    for name, pattern in table.texts.items():
+        cells = {header: " ".join(tidy(held.get(header)).split()) for header in table.columns}
+        _put(forms, name, pattern.format_map(cells).strip())
+    filled: set[str] = set()
+    for header, column in table.columns.items():
+        cell = held.get(column.named(held))
+        if column.fields and filled.issuperset(column.fields):
+            continue  # of two columns for the same thing the first that says something counts
+        if column.required and tidy(cell) == "":
+            reasons.append(f"“{header}”没有填")
+            continue
+        try:
+            value = read(column, cell, book.places, book.agencies, table.times)
+        except BadCell as error:
+            reasons.append(f"{header}:{error}")
+            continue
+        if value is not None:
+            for name in column.fields:
+                filled.add(name)
+                _put(forms, name, value.date().isoformat() if isinstance(value, datetime) else value)
+    reasons += _position(forms[""])
+    if table.place:
+        reasons += _find_place(table, held, book, forms[""])
+    return forms, reasons
+
+
+def _put(forms: dict[str, Form], name: str, value: Any) -> None:
+    action, _dot, field = name.rpartition(".")
+    forms.setdefault(action, {})[field] = value
+
+
+def _position(form: Form) -> list[str]:
+    """Make the form's position of two columns; return what is wrong with it."""
+    parts = [form.pop(name) for name in ("lon", "lat") if name in form]
+    if len(parts) == 1:
+        return [_("位置要同时有经度和纬度")]
+    if parts:
+        form["point"] = ",".join(parts)
+    return []
+
+
+def _find_place(table: Table, held: Mapping[str, Any], book: Book, form: Form) -> list[str]:
+    """Find place and point by the row's coordinates; return what is wrong with them."""
+    rule = table.place
+    if rule is None:
+        return []
+    lon, lat = tidy(held.get(rule.lon)), tidy(held.get(rule.lat))
+    if lon and lat:
+        try:
+            point = float(lon), float(lat)
+        except ValueError:
+            return [f"“{rule.lon}”和“{rule.lat}”不是经纬度"]
+        if not rule.inside(*point):
+            return [f"位置 {lon},{lat} 不在映射文件给出的范围内"]
+        if point not in rule.nowhere:
+            form["point"] = point
+            if "place" not in form and (near := rule.closest(*point, book.points)) is not None:
+                form["place"] = near
+    if "place" not in form:
+        if not rule.whole:
+            return ["没有写明地点，位置也不在任何地点附近"]
+        form["place"] = book.top
+    return []
+
+
+class Historian:
+    """Carries rows through their steps. ``carry`` may be called again for the same row: it changes nothing."""
+
+    def __init__(self, service: Service, table: Table, actor: Actor, loader: Actor) -> None:
+        self.service, self.table, self.actor, self.loader = service, table, actor, loader
+        self.posts = Posts.all(loader)
+
+    def moments(self, held: Mapping[str, Any]) -> list[tuple[datetime, Told | None]]:
+        """Return the moments of filing and of the steps that have happened, each with its deadline. Raises BadCell."""
+        table, now = self.table, timezone.now()
+        made: list[tuple[datetime, Told | None]] = [(moment(held[table.at], table.times), None)]
+        for step in table.steps:
+            if tidy(held.get(step.at)) == "":
+                break
+            at = moment(held[step.at], table.times)
+            if at < made[-1][0]:
+                raise BadCell(f"“{step.at}”早于前一步的时间")
+            due = tidy(held.get(step.due)) if step.due else ""
+            made.append((at, Told(moment(held[step.due], table.times) if due else None) if step.due else None))
+        if made[-1][0] > now:
+            raise BadCell("时间在将来")
+        return made
+
+    def carry(self, held: Mapping[str, Any], forms: Mapping[str, Form], key: str) -> bool:
+        """Bring one row in; return whether anything was new. Raises BadCell, LookupError and what ``act()`` raises."""
+        moments = self.moments(held)
+        carried = Carried(self.service.code, key, self.loader)
+        carried.file(self.actor, moments[0][0], forms[""])
+        path = atlas().places[forms[""].get("place") or self.actor.place][0]
+        owes: int | None = None
+        for step, (at, told) in zip(self.table.steps, moments[1:], strict=False):
+            action, form = self.service.action(step.do), forms[step.do]
+
+            def who(action: Any = action, owes: int | None = owes) -> Actor:
+                return self.posts.who(action, path, self._owes(carried) if owes is None else owes)
+
+            carried.step(who, step.do, at, form, told=told)
+            if action.gives is Gives.CHOSEN:
+                owes = form["agency"]
+            elif action.gives is not Gives.KEEP:
+                owes = None
+        return carried.fresh > 0
+
+    def _owes(self, carried: Carried) -> int:
+        with acting(self.loader):
+            return int(Register.objects.values_list("agency", flat=True).get(pk=cast("UUID", carried.record)))
