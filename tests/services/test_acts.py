@@ -1,5 +1,6 @@
 """Every action of every service: done by everyone whom the table names and by nobody else, from every stage."""
 
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +24,12 @@ def entries(held: Held) -> int:
     return int(owner_rows("SELECT entries FROM register WHERE id = %s", held.record)[0][0])
 
 
+def untouched(lab: Lab, held: Held, action: Action) -> dict[str, Any]:
+    """Return every fact that the action has no business with."""
+    named = {*lab.service.form(action).said, *action.counts, *action.clears}
+    return {name: value for name, value in lab.service.values(lab.row(held)[1]).items() if name not in named}
+
+
 def test_everyone_whom_the_table_names_may_do_it(service: Service, action: Action, lab: Lab) -> None:
     for role in action.by:
         if action.creates:
@@ -34,6 +41,7 @@ def test_everyone_whom_the_table_names_may_do_it(service: Service, action: Actio
             stage, version, key = held.stage, held.version, str(uuid4())
             form = lab.form(action, actor, held)
             before = entries(held)  # a task that is to be done had to be given first
+            kept = untouched(lab, held, action)
             done = lab.act(held, action, actor, form, key=key)
             assert done.stage == (action.target.code or stage), role
             assert done.version == version + action.versioned
@@ -41,6 +49,7 @@ def test_everyone_whom_the_table_names_may_do_it(service: Service, action: Actio
             assert (again.repeated, again.version, again.stage) == (True, done.version, done.stage)
             lab.refresh(held)
             held.forms[action.code] = form
+            assert untouched(lab, held, action) == kept, role
         assert entries(held) == before + 1, role
         record, _ = lab.row(held)
         assert (record.closed_at is None) == record.stage.open
@@ -169,6 +178,32 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_happens(service: Ser
 def _try(service: Service, action: Action, actor: Actor, held: Held | None, form: dict[str, Any]) -> None:
     act(actor, service.code, action.code, record=held and held.record, version=held and held.version, form=form,
         follow=held.follow if held and actor.role == PORTAL.code else "")  # fmt: skip
+
+
+def test_whatever_is_tried_in_whatever_order_the_table_decides(service: Service, lab: Lab) -> None:
+    """A hundred random steps by random roles: each happens exactly where the procedure says so, and leads where it says."""
+    dice = Random(service.code)
+    actions = [action for action in service.procedure if not action.creates and not action.anywhere]
+    held, state = lab.make(), next(iter(lab.walk.ways))
+    for _ in range(100):
+        action, role = dice.choice(actions), dice.choice(list(ROLES.values()))
+        actor = lab.actor(role, held)
+        reached = lab.walk.after(state, action) if role in action.by else None
+        form = lab.form(action, lab.doer(action, held), held)
+        try:
+            done = lab.act(held, action, actor, form)
+        except (Absent, Conflict):
+            assert reached is None, (state, action.code, role)
+        else:
+            assert reached is not None, (state, action.code, role)
+            assert done.stage == reached.stage
+            state = reached
+            lab.refresh(held)
+        record, facts = lab.row(held)
+        assert (record.stage_code, record.paused_at is not None) == (state.stage, state.paused)
+        assert {name: min(getattr(facts, name), 3) for name, _ in state.columns} == dict(state.columns)
+        if not record.stage.open and dice.random() < 0.5:
+            held, state = lab.make(), next(iter(lab.walk.ways))
 
 
 def test_a_whole_waits_for_its_parts(service: Service, lab: Lab, labs: dict[str, Lab], crew: Any) -> None:

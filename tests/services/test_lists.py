@@ -103,6 +103,8 @@ def test_each_column_orders_it(service: Service, lab: Lab) -> None:
                 known = [float(value) for value in known]
             assert known == sorted(known, reverse=order.startswith("-")), order
             assert None not in values[: len(known)], order
+            if order != name:
+                continue  # the page orders as the API does
             page = client.get(f"/work/s/{service.code}/?order={order}&cols={every}")
             assert page.status_code == 200
             assert 'aria-sort="' in text(page) or name == "number" or (name == "due" and not service.timed), order

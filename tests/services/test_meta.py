@@ -24,6 +24,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "action allowed": ("test_everyone_whom_the_table_names_may_do_it", "test_the_action_is_done_from_its_page"),
     "action forbidden": ("test_nobody_else_may_do_it_from_any_stage", "test_an_action_that_is_not_possible_has_no_form",
                          "test_from_every_other_stage_it_is_a_conflict_that_says_who_was_first"),
+    "procedure": ("test_whatever_is_tried_in_whatever_order_the_table_decides",),
     "form": ("test_what_is_wrong_is_said_beside_the_field_and_nothing_happens",),
     "API": ("test_every_action_has_a_typed_operation", "test_the_action_is_done_by_a_program"),
     "export": ("test_the_export_is_the_list_under_the_same_rights", "test_no_cell_is_a_formula_and_none_names_a_person"),
