@@ -46,6 +46,7 @@ def text() -> str:
     django.setup()
     from gongzhi.kernel.roles import ROLES
     from gongzhi.kernel.service import services
+    from gongzhi.tongue import listed
 
     lines = ["# Glossary", "", "Made by `python tools/glossary.py`; a test holds it current.", ""]
     lines += ["## Nouns", "", "| 中文 | English | code | what it is |", "|---|---|---|---|"]
@@ -71,11 +72,11 @@ def text() -> str:
         for action in service.procedure:
             within = f"{action.within.days} working days, {action.source}" if action.within else ""
             lines.append(
-                f"| {action.title} | `{action.code}` | {'、'.join(role.title for role in action.by)} | {within} |"
+                f"| {action.title} | `{action.code}` | {listed(role.title for role in action.by)} | {within} |"
             )
         lines += ["", "| 内容 | column |", "|---|---|"]
         lines += [f"| {fact.verbose_name} | `{name}` |" for name, fact in service.facts.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(str, lines)) + "\n"
 
 
 if __name__ == "__main__":

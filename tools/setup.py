@@ -42,6 +42,7 @@ def main():
             assets.join()
         if faults:
             raise faults[0]
+        get_words()
     except (Failed, OSError) as error:
         sys.stderr.write("\n%s\n" % sentence(error))
         return 2
@@ -210,6 +211,20 @@ def get_assets():
         shutil.rmtree(place, ignore_errors=True)
 
     step("assets", ["package.json", "package-lock.json", "requirements-node.lock", "tools/assets.py"], work)
+
+
+def get_words():
+    """Compile the catalogues of translations."""
+    catalogues = []
+    for folder, _, names in os.walk(os.path.join(ROOT, "src", "gongzhi", "locale")):
+        catalogues += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names if name.endswith(".po")]
+    if not all(os.path.exists(os.path.join(ROOT, name[:-3] + ".mo")) for name in catalogues):
+        forget("words")
+
+    def work():
+        run([os.path.join(ROOT, ".venv", BIN, "python"), "tools/messages.py", "compile"], "整理译文失败。")
+
+    step("words", ["tools/messages.py", *sorted(catalogues)], work)
 
 
 def say(text):

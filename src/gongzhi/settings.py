@@ -11,6 +11,7 @@ from gongzhi.home import city, home, secret
 from gongzhi.kernel.city import read_city
 from gongzhi.kernel.desk import desks
 from gongzhi.postgres.urls import connection_settings
+from gongzhi.tongue import FOLDER, LANGUAGES  # noqa: F401
 from gongzhi.web.config import *  # noqa: F403  (the pages' own settings, as they stand)
 
 HOME: Path = home()
@@ -44,6 +45,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CITY = city()
 _said = read_city(CITY)
 LANGUAGE_CODE = _said.language
+LOCALE_PATHS = [FOLDER]
 TIME_ZONE = _said.time_zone
 USE_TZ = True
 USE_I18N = True

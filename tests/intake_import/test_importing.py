@@ -115,7 +115,7 @@ def test_rows_that_cannot_come_in_are_told_by_number_and_reason_and_harm_no_othe
         10: "闲聊",
     }.items():
         assert words in told[number], told[number]
-    assert ";" in told[10]
+    assert "；" in told[10]
     assert done.quarantine
     content = done.quarantine.read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")

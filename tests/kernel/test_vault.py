@@ -162,6 +162,8 @@ def test_a_full_disk_leaves_nothing(tmp_path):
         from uuid import UUID
         from django.conf import settings
         settings.configure()
+        import django
+        django.setup()
         from gongzhi.kernel import keys, vault
         keys.keyring()
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

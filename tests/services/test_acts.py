@@ -135,7 +135,7 @@ def test_from_every_other_stage_it_is_a_conflict_that_says_who_was_first(
         actor = lab.doer(action, held)
         with pytest.raises((Conflict, PartsOpen)) as refused:
             lab.act(held, action, actor, lab.form(action, actor, held))
-        assert service.procedure.stage(stage).title in str(refused.value)
+        assert str(service.procedure.stage(stage).title) in str(refused.value)
         assert entries(held) == count
 
 

@@ -47,7 +47,7 @@ def test_a_record_that_is_not_mine_looks_like_one_that_is_not_there(service: Ser
         for way in ("", "/qr", "/plate", "/do/note"):
             answers = [client.get(f"/work/r/{number}{way}") for number in (held.number, "XX2026999999")]
             assert [answer.status_code for answer in answers] == [404, 404], (role, way)
-            assert ABSENT in text(answers[0])
+            assert str(ABSENT) in text(answers[0])
             assert held.number not in text(answers[0]).replace(f"/work/r/{held.number}", "")
     assert Client().get(f"/work/r/{held.number}").status_code == 302
 

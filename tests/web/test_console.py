@@ -91,7 +91,7 @@ def test_a_record_that_is_not_mine_and_one_that_is_not_there_get_the_same_page(
         theirs, nothing = client.get(f"/work/r/{other.number}{way}"), client.get(f"/work/r/SQ2026999999{way}")
         assert theirs.status_code == nothing.status_code == 404
         assert plain(theirs) == plain(nothing)
-    assert ABSENT in text(theirs)
+    assert str(ABSENT) in text(theirs)
     sent = client.post(f"/work/r/{other.number}/do/accept", {"version": other.version, "key": "x"})
     assert sent.status_code == 404
     with acting(actor("operator")):

@@ -135,7 +135,7 @@ def test_a_wrong_code_and_a_number_that_is_not_there_get_one_sentence(city: Any,
     for number, given in ((done.number, "AAAA-BBBB-CCCC"), ("SQ2026999999", code), ("", ""), ("'; --", "x")):
         answer = Client().post("/follow", {"number": number, "code": given})
         assert answer.status_code == 422
-        assert follow.WRONG in text(answer)
+        assert str(follow.WRONG) in text(answer)
     assert Client().get(f"/follow/{done.number}")["Location"] == "/follow"
 
 

@@ -8,6 +8,8 @@ from gongzhi.cli.speak import leave
 from gongzhi.home import home, remember_city
 from gongzhi.postgres.roles import prepare
 from gongzhi.postgres.server import Server
+from gongzhi.tongue import of_terminal
+from gongzhi.tongue import told as _
 
 NAME = "gongzhi"
 _ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL")
@@ -22,7 +24,7 @@ def database() -> Iterator[Server | None]:
     named, owner = os.environ.get("DATABASE_URL"), os.environ.get("DATABASE_OWNER_URL")
     if named or owner:
         if not (named and owner):
-            leave("DATABASE_URL(应用)和 DATABASE_OWNER_URL(属主)要一起设置，或都不设置而使用内嵌数据库。")
+            leave(_("DATABASE_URL(应用)和 DATABASE_OWNER_URL(属主)要一起设置，或都不设置而使用内嵌数据库。"))
         yield None
         return
     server = Server(home())
@@ -61,6 +63,10 @@ def django() -> None:
     import django as framework  # noqa: PLC0415  (settings read the addresses when they are imported)
 
     framework.setup()
+    from django.conf import settings  # noqa: PLC0415
+    from django.utils import translation  # noqa: PLC0415
+
+    translation.activate(of_terminal() or settings.LANGUAGE_CODE)
 
 
 def hang_up() -> None:

@@ -14,28 +14,30 @@ from gongzhi.home import home
 from gongzhi.postgres.errors import PostgresError
 from gongzhi.postgres.server import Server
 from gongzhi.postgres.wheel import binary
+from gongzhi.tongue import listed
+from gongzhi.tongue import told as _
 
 _ROWS = ("select", "with", "values", "table")
 
 
 def add(commands: Any) -> None:
     """Declare the commands."""
-    check = commands.add_parser("check", help="检查声明、数据库和密钥")
+    check = commands.add_parser("check", help=_("检查声明、数据库和密钥"))
     check.add_argument("--json", action="store_true")
     check.set_defaults(run=run_check)
-    db = commands.add_parser("db", help="数据库").add_subparsers(dest="what", required=True, metavar="操作")
-    address = db.add_parser("url", help="打印应用角色的数据库地址")
+    db = commands.add_parser("db", help=_("数据库")).add_subparsers(dest="what", required=True, metavar=_("操作"))
+    address = db.add_parser("url", help=_("打印应用角色的数据库地址"))
     address.set_defaults(run=run_url)
-    sql = db.add_parser("sql", help="用 psql 执行一条语句")
+    sql = db.add_parser("sql", help=_("用 psql 执行一条语句"))
     sql.add_argument("text")
     sql.add_argument("--as", dest="role", choices=("owner", "app"), default="app")
     sql.add_argument("--json", action="store_true")
     sql.set_defaults(run=run_sql)
-    services = commands.add_parser("services", help="列出业务")
+    services = commands.add_parser("services", help=_("列出业务"))
     services.add_argument("--json", action="store_true")
     services.set_defaults(run=run_services)
-    kernel = commands.add_parser("kernel", help="内核").add_subparsers(dest="what", required=True, metavar="操作")
-    show = kernel.add_parser("show", help="打印一个动作的数据库函数")
+    kernel = commands.add_parser("kernel", help=_("内核")).add_subparsers(dest="what", required=True, metavar=_("操作"))
+    show = kernel.add_parser("show", help=_("打印一个动作的数据库函数"))
     show.add_argument("service")
     show.add_argument("action")
     show.set_defaults(run=run_show)
@@ -56,15 +58,21 @@ def findings() -> list[dict[str, str]]:
     ]
     try:
         if not installed():
-            found.append({"id": "gongzhi.E101", "text": "数据库不是这个版本的。", "hint": "请运行 gongzhi upgrade。"})
+            found.append(
+                {"id": "gongzhi.E101", "text": _("数据库不是这个版本的。"), "hint": _("请运行 gongzhi upgrade。")}
+            )
     except Error as error:
         found.append(
-            {"id": "gongzhi.E102", "text": f"数据库不能使用：{str(error).strip()}", "hint": "请先运行 gongzhi init。"}
+            {
+                "id": "gongzhi.E102",
+                "text": _("数据库不能使用：{error}").format(error=str(error).strip()),
+                "hint": _("请先运行 gongzhi init。"),
+            }
         )
     try:
         keyring()
     except KeyFileError as error:
-        found.append({"id": "gongzhi.E103", "text": str(error), "hint": "从备份中放回密钥文件。"})
+        found.append({"id": "gongzhi.E103", "text": str(error), "hint": _("从备份中放回密钥文件。")})
     return found
 
 
@@ -79,11 +87,11 @@ def run_check(chosen: argparse.Namespace) -> int:
     if chosen.json:
         tell({"ok": not found, "findings": found})
     elif not found:
-        say("没有发现问题。")
+        say(_("没有发现问题。"))
     return FOUND if found else GOOD
 
 
-def run_url(_: argparse.Namespace) -> int:
+def run_url(_other: argparse.Namespace) -> int:
     """Print the application's address."""
     with database():
         say(os.environ["DATABASE_URL"])
@@ -104,7 +112,7 @@ def run_sql(chosen: argparse.Namespace) -> int:
             capture_output=True, text=True, env={**os.environ, "PGCLIENTENCODING": "UTF8"},
         )  # fmt: skip
     if done.returncode:
-        leave(done.stderr.strip() or "psql 失败")
+        leave(done.stderr.strip() or _("psql 失败"))
     if chosen.json:
         tell(json.loads(done.stdout) if rows else [])
     else:
@@ -130,7 +138,7 @@ def run_services(chosen: argparse.Namespace) -> int:
         )
         for row in listed
     ]
-    say(table(("代码", "业务", "工作台", "记录"), rows))
+    say(table((_("代码"), _("业务"), _("工作台"), _("记录")), rows))
     return GOOD
 
 
@@ -182,9 +190,13 @@ def run_show(chosen: argparse.Namespace) -> int:
 
     service = services().get(chosen.service)
     if service is None:
-        leave(f"没有业务“{chosen.service}”。现有：{'、'.join(services())}。")
+        leave(_("没有业务“{service}”。现有：{known}。").format(service=chosen.service, known=listed(services())))
     action = service.procedure.by_code.get(chosen.action)
     if action is None:
-        leave(f"业务“{service.title}”没有动作“{chosen.action}”。现有：{'、'.join(service.procedure.by_code)}。")
+        leave(
+            _("业务“{title}”没有动作“{action}”。现有：{known}。").format(
+                title=service.title, action=chosen.action, known=listed(service.procedure.by_code)
+            )
+        )
     say(function(service, action).text.rstrip())
     return GOOD

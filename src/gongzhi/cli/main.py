@@ -14,26 +14,27 @@ from gongzhi.cli import inspecting, running, setting_up, taking_in
 from gongzhi.cli.speak import BAD, Bad, complain, tell
 from gongzhi.kernel.pack import PackError
 from gongzhi.postgres.errors import PostgresError
+from gongzhi.tongue import told as _
 
 Command = Callable[[argparse.Namespace], int]
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        complain(f"命令写法不对：{message}。用 {self.prog} --help 查看用法。")
+        complain(_("命令写法不对：{message}。用 {prog} --help 查看用法。").format(message=message, prog=self.prog))
         raise SystemExit(BAD)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    made = _Parser(prog="gongzhi", description="共治：一座城市处理群众诉求的平台")
-    commands = made.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar="命令")
+    made = _Parser(prog="gongzhi", description=_("共治：一座城市处理群众诉求的平台"))
+    commands = made.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar=_("命令"))
     for module in (running, setting_up, inspecting, taking_in):
         module.add(commands)
     return made
 
 
-def _end(number: int, _: FrameType | None) -> None:
+def _end(number: int, _other: FrameType | None) -> None:
     """End as Ctrl-C does, on the way out of everything that is open, so that the embedded server is left properly."""
     raise SystemExit(128 + number)
 
@@ -49,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(chosen)
     except (Bad, PackError, PostgresError, psycopg.Error, Error) as error:
         text = " ".join(str(error).split())  # one line, whatever a library wrote into it
-        text = text if isinstance(error, Bad | PackError | PostgresError) else f"数据库没有完成这件事：{text}"
+        text = (
+            text
+            if isinstance(error, Bad | PackError | PostgresError)
+            else _("数据库没有完成这件事：{text}").format(text=text)
+        )
         complain(text)
         if getattr(chosen, "json", False):
             tell({"error": text})

@@ -18,6 +18,7 @@ from gongzhi.cli.speak import GOOD, complain, leave, say
 from gongzhi.cli.supervisor import Child, Supervisor
 from gongzhi.postgres.errors import PostgresError
 from gongzhi.postgres.server import Server
+from gongzhi.tongue import told as _
 
 _SERVER_EVERY = 2.0  # seconds between looks at the embedded server
 _THREADS = 4  # of a web process: an answer waits for the database more than for Python
@@ -25,20 +26,20 @@ _THREADS = 4  # of a web process: an answer waits for the database more than for
 
 def add(commands: Any) -> None:
     """Declare the commands."""
-    demo = commands.add_parser("demo", help="一座完整的样例城市：数据库、样例、网页、实时消息、后台任务")
+    demo = commands.add_parser("demo", help=_("一座完整的样例城市：数据库、样例、网页、实时消息、后台任务"))
     demo.add_argument("--sample", choices=("none", "small", "city"), default="small")
     demo.add_argument("--port", type=int, default=8000)
     demo.set_defaults(run=run_demo)
-    serve = commands.add_parser("serve", help="网页和接口")
+    serve = commands.add_parser("serve", help=_("网页和接口"))
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--workers", type=int, default=2)
     serve.set_defaults(run=run_serve)
-    live = commands.add_parser("live", help="实时消息")
+    live = commands.add_parser("live", help=_("实时消息"))
     live.add_argument("--host", default="127.0.0.1")
     live.add_argument("--port", type=int, default=8001)
     live.set_defaults(run=run_live)
-    worker = commands.add_parser("worker", help="后台任务：通知、期限、导入")
+    worker = commands.add_parser("worker", help=_("后台任务：通知、期限、导入"))
     worker.set_defaults(run=run_worker)
 
 
@@ -77,9 +78,11 @@ def serve_everything(port: int, *, server: Server | None, sample: str | None) ->
             return
         with suppress(OSError):  # nobody reads any more
             say(
-                f"\n共治已经打开：http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录，样例账号:\n\n{tables}\n"
+                _(
+                    "\n共治已经打开：http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录，样例账号:\n\n{tables}\n"
+                ).format(port=port, tables=tables)
             )
-            say("按 Ctrl-C 结束。")
+            say(_("按 Ctrl-C 结束。"))
         if sample not in (None, "none"):
             filling = [*command, "init", "--city", settings.CITY, "--sample", str(sample)]
             children.append(Child("sample", filling, own, once=True))
@@ -99,7 +102,7 @@ def _keeper(server: Server | None) -> Callable[[], None]:
             return
         again = time.monotonic() + _SERVER_EVERY
         if not server.ready():
-            complain("数据库已停止，正在重新启动。")
+            complain(_("数据库已停止，正在重新启动。"))
             try:
                 server.start()
             except PostgresError as error:
@@ -116,24 +119,28 @@ def _ready_city() -> None:
 
 def _check_port(port: int, host: str = "127.0.0.1") -> None:
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OverflowError:
-        leave("端口应在 1 到 65534 之间。")
+        leave(_("端口应在 1 到 65534 之间。"))
     except socket.gaierror:
-        leave(f"地址 {host} 无法识别。请写本机的 IP 地址，例如 127.0.0.1 或 0.0.0.0。")
+        leave(_("地址 {host} 无法识别。请写本机的 IP 地址，例如 127.0.0.1 或 0.0.0.0。").format(host=host))
     except PermissionError:
-        leave(f"没有权限使用端口 {port}。请换一个 1024 以上的端口。")
+        leave(_("没有权限使用端口 {port}。请换一个 1024 以上的端口。").format(port=port))
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
-            leave(f"本机没有地址 {host}。请写本机的 IP 地址，例如 127.0.0.1 或 0.0.0.0。")
-        leave(f"端口 {port} 已被占用。请结束占用它的程序，或换一个端口，例如 make demo PORT={port + 100}。")
+            leave(_("本机没有地址 {host}。请写本机的 IP 地址，例如 127.0.0.1 或 0.0.0.0。").format(host=host))
+        leave(
+            _("端口 {port} 已被占用。请结束占用它的程序，或换一个端口，例如 make demo PORT={value}。").format(
+                port=port, value=port + 100
+            )
+        )
 
 
 def _answers(port: int) -> bool:
-    for _ in range(1200):
+    for _try in range(1200):
         with (
             suppress(OSError, urllib.error.URLError),
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as page,
@@ -177,7 +184,7 @@ def run_live(chosen: argparse.Namespace) -> int:
     return GOOD
 
 
-def run_worker(_: argparse.Namespace) -> int:
+def run_worker(_other: argparse.Namespace) -> int:
     """Tell, remind, escalate, and run jobs until stopped."""
     with database():
         _ready_city()

@@ -8,18 +8,24 @@ from typing import Any
 
 from gongzhi.cli.database import SAMPLE_PASSWORD, database, django, hang_up, install_city
 from gongzhi.cli.speak import GOOD, bar, leave, say, table
+from gongzhi.tongue import later, listed
+from gongzhi.tongue import told as _
 
 
 def add(commands: Any) -> None:
     """Declare the commands."""
-    init = commands.add_parser("init", help="建立一座城市的数据库；再次运行不改变任何内容")
-    init.add_argument("--city", help="城市资料包的名称，或资料包文件夹的绝对路径；不写时用 GONGZHI_CITY")
-    init.add_argument("--sample", choices=("none", "small", "city"), default="none", help="同时生成样例诉求和样例账号")
+    init = commands.add_parser("init", help=_("建立一座城市的数据库；再次运行不改变任何内容"))
+    init.add_argument("--city", help=_("城市资料包的名称，或资料包文件夹的绝对路径；不写时用 GONGZHI_CITY"))
+    init.add_argument(
+        "--sample", choices=("none", "small", "city"), default="none", help=_("同时生成样例诉求和样例账号")
+    )
     init.set_defaults(run=run_init)
-    upgrade = commands.add_parser("upgrade", help="把数据库升级到这个版本，并作检查")
+    upgrade = commands.add_parser("upgrade", help=_("把数据库升级到这个版本，并作检查"))
     upgrade.set_defaults(run=run_upgrade)
-    account = commands.add_parser("account", help="账号").add_subparsers(dest="what", required=True, metavar="操作")
-    password = account.add_parser("password", help="为账号设置新密码；没有这个账号时建立一个管理员")
+    account = commands.add_parser("account", help=_("账号")).add_subparsers(
+        dest="what", required=True, metavar=_("操作")
+    )
+    password = account.add_parser("password", help=_("为账号设置新密码；没有这个账号时建立一个管理员"))
     password.add_argument("login")
     password.set_defaults(run=run_password)
 
@@ -32,27 +38,27 @@ def run_init(chosen: argparse.Namespace) -> int:
         django()
         added = install_city(accounts=chosen.sample != "none")
         if any(added.values()):
-            say("已建立：" + "，".join(f"{text} {added[name]:,}" for name, text in _ADDED.items()))
+            say(_("已建立：{what}").format(what=listed(f"{text} {added[name]:,}" for name, text in _ADDED.items())))
         elif chosen.sample == "none":
-            say("已经是最新，没有改变。")
+            say(_("已经是最新，没有改变。"))
         if chosen.sample != "none":
             load_sample(chosen.sample)
         hang_up()
     return GOOD
 
 
-_ADDED = {"places": "地点", "agencies": "单位", "accounts": "系统账号"}
+_ADDED = {"places": later("地点"), "agencies": later("单位"), "accounts": later("系统账号")}
 
 
 def load_sample(size: str) -> None:
     """Generate the sample's requests, and play the city's scenes of the other services."""
     from gongzhi.intake import sample, scenes  # noqa: PLC0415
 
-    made = sample.load(size, progress=bar("生成样例诉求"))  # type: ignore[arg-type]
+    made = sample.load(size, progress=bar(_("生成样例诉求")))  # type: ignore[arg-type]
     fresh = sum(count for stage, count in made.items() if stage not in ("unchanged", "refused"))
-    say(f"样例诉求：新增 {fresh:,} 件。")
-    acts = scenes.load(progress=bar("生成其他业务的样例"))
-    say(f"其他业务的样例：新增 {acts:,} 次办理。")
+    say(_("样例诉求：新增 {fresh:,} 件。").format(fresh=fresh))
+    acts = scenes.load(progress=bar(_("生成其他业务的样例")))
+    say(_("其他业务的样例：新增 {acts:,} 次办理。").format(acts=acts))
 
 
 def sample_accounts() -> str:
@@ -72,10 +78,10 @@ def sample_accounts() -> str:
             continue
         seen.add(post.role)
         rows.append((account.login, SAMPLE_PASSWORD, account.name, agencies[post.agency], ROLES[post.role].title))
-    return table(("账号", "密码", "姓名", "单位", "岗位"), rows)
+    return table((_("账号"), _("密码"), _("姓名"), _("单位"), _("岗位")), rows)
 
 
-def run_upgrade(_: argparse.Namespace) -> int:
+def run_upgrade(_other: argparse.Namespace) -> int:
     """Bring the database to this release and check it."""
     from gongzhi.cli.inspecting import findings  # noqa: PLC0415
 
@@ -86,7 +92,7 @@ def run_upgrade(_: argparse.Namespace) -> int:
         hang_up()
     for finding in found:
         say(f"{finding['id']} {finding['text']}\n  {finding['hint']}")
-    say("数据库已是这个版本。" if not found else f"检查发现 {len(found)} 处问题。")
+    say(_("数据库已是这个版本。") if not found else _("检查发现 {count} 处问题。").format(count=len(found)))
     return GOOD if not found else 1
 
 
@@ -101,7 +107,7 @@ def run_password(chosen: argparse.Namespace) -> int:
         from gongzhi.kernel.models import Account, Agency, Place, Post  # noqa: PLC0415
         from gongzhi.kernel.signin import hash_password  # noqa: PLC0415
 
-        typed = getpass.getpass("新密码：") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+        typed = getpass.getpass(_("新密码：")) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
         try:
             kept = hash_password(typed)
         except ValueError as error:
@@ -118,5 +124,5 @@ def run_password(chosen: argparse.Namespace) -> int:
             cursor.execute("UPDATE account SET password = %s, active = true WHERE id = %s", [kept, account.pk])
             cursor.execute("DELETE FROM sign_in_try WHERE login = %s", [login])
         hang_up()
-    say(f"已为“{login}”设置密码。" + ("这是新建的管理员账号。" if fresh else ""))
+    say(_("已为“{login}”设置密码。").format(login=login) + (_("这是新建的管理员账号。") if fresh else ""))
     return GOOD

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from gongzhi.cli.speak import complain
+from gongzhi.tongue import told as _
 
 _GRACE = 10.0  # seconds that a process may take to finish what it does
 _LONGEST_PAUSE = 30.0
@@ -79,11 +80,15 @@ class Supervisor:
         child.failures += 1
         if child.once and child.failures == _TRIES:
             self.children.remove(child)
-            complain(f"{child.name} 多次没有完成(代码 {code})，不再尝试。")
+            complain(_("{name} 多次没有完成(代码 {code})，不再尝试。").format(name=child.name, code=code))
             return
         if now - child.started > _STEADY:
             child.pause = 0.5
-        complain(f"{child.name} 已停止（代码 {code}），{child.pause:.1f} 秒后重新启动。")
+        complain(
+            _("{name} 已停止（代码 {code}），{pause:.1f} 秒后重新启动。").format(
+                name=child.name, code=code, pause=child.pause
+            )
+        )
         child.again, child.pause = now + child.pause, min(child.pause * 2, _LONGEST_PAUSE)
 
     def _end(self) -> None:

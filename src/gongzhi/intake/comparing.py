@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from gongzhi.intake.histories import Book, forms_of
 from gongzhi.intake.importing import ImportFault, row_key
 from gongzhi.intake.mapping import BadCell, Table, moment, tidy
@@ -48,7 +50,7 @@ class Comparison:
     @property
     def judged(self) -> int:
         """The records of which the file says whether they were late."""
-        return sum(number for (said, _), number in self.late.items() if said)
+        return sum(number for (said, _other), number in self.late.items() if said)
 
     @property
     def agreeing(self) -> int:
@@ -74,14 +76,14 @@ def compare(path: Path, table: Table) -> Comparison:
     (``deadline_kept``), or is not done yet and the deadline is over; without a deadline nothing is late.
     """
     if table.compare is None or not table.steps:
-        raise ImportFault(f"映射“{table.title}”没有 [compare] 或 steps，没有可以比较的内容。")
+        raise ImportFault(_("映射“{title}”没有 [compare] 或 steps，没有可以比较的内容。").format(title=table.title))
     try:
         sheet = read_table(path)
     except TableError as error:
         raise ImportFault(str(error)) from error
     made = Comparison()
     rows = [(number, dict(zip(sheet.headers, cells, strict=False)), cells) for number, cells in sheet.rows]
-    made.until = max(at for _, held, _ in rows for at in _moments(table, held))
+    made.until = max(at for _row, held, _cells in rows for at in _moments(table, held))
     book = Book.of(loader_actor())
     for some in batched(rows, _AT_ONCE, strict=False):
         _batch(made, table, book, some)
@@ -123,8 +125,8 @@ def _batch(made: Comparison, table: Table, book: Book, rows: Any) -> None:
             .order_by("id")
             .values_list("record_id", "due_at", "met_at")
         }
-    until = made.until or max(at for _, held, _ in rows for at in _moments(table, held))
-    for number, held, _ in rows:
+    until = made.until or max(at for _row, held, _cells in rows for at in _moments(table, held))
+    for number, held, _other in rows:
         made.read += 1
         record = registers.get(records.get(number))  # type: ignore[arg-type]
         if record is None:
@@ -147,7 +149,9 @@ def _batch(made: Comparison, table: Table, book: Book, rows: Any) -> None:
 
 
 def _place(made: Comparison, table: Table, held: dict[str, Any], book: Book, record: Register) -> None:
-    forms, _ = forms_of(table, {**held, **({table.place.lon: "", table.place.lat: ""} if table.place else {})}, book)
+    forms, _tied = forms_of(
+        table, {**held, **({table.place.lon: "", table.place.lat: ""} if table.place else {})}, book
+    )
     if record.place_id == book.top:
         made.whole_city += 1
     elif forms[""].get("place") not in (None, book.top):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from gongzhi.kernel.context import Actor, acting, actor_of, clock_actor, loader_actor, portal_actor
 from gongzhi.kernel.models import Agency, Post
 from gongzhi.kernel.procedure import Action
@@ -44,7 +46,7 @@ def crew() -> Crew:
         elif post.role not in first:
             first[post.role] = actor_of(post.pk)
     if "operator" not in first or "manager" not in first or not handlers:
-        raise NoCrew("还没有受理员、督办员或承办人的账号。请用 gongzhi demo 建立样例账号，或先在“岗位”页面添加。")
+        raise NoCrew(_("还没有受理员、督办员或承办人的账号。请用 gongzhi demo 建立样例账号，或先在“岗位”页面添加。"))
     return Crew(
         loader,
         portal_actor(),
@@ -86,6 +88,6 @@ class Posts:
                 and (actor.agency == owes if ROLES[actor.role].scope is Scope.AGENCY else actor.low <= path < actor.high)
             ]  # fmt: skip
             if not able:
-                raise LookupError(f"“{action.title}”没有可以办理的岗位")
+                raise LookupError(_("“{title}”没有可以办理的岗位").format(title=action.title))
             self._held[key] = max(able, key=lambda actor: (actor.agency == owes, len(actor.low)))
         return self._held[key]

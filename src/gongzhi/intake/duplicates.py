@@ -3,9 +3,12 @@
 import math
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.search import alike
+from gongzhi.tongue import listed
 
 _NEAR = 500.0  # metres
 
@@ -26,14 +29,14 @@ def similar(
     for found in alike(actor, text, least=4, limit=limit * 4):
         if found.record.pk == exclude:
             continue
-        reasons = [f"都提到{'、'.join(f'“{word}”' for word in found.shared[:6])}"]
+        reasons = [_("都提到{known}").format(known=listed(f"“{word}”" for word in found.shared[:6]))]
         away = distance(point, found.record)
         if away is not None and away > _NEAR and len(found.shared) < 8:
             continue
         if away is not None and away <= _NEAR:
-            reasons.append(f"位置相距约 {round(away, -1):.0f} 米")
+            reasons.append(_("位置相距约 {count:.0f} 米").format(count=round(away, -1)))
         made.append((away if away is not None else _NEAR, Duplicate(found.record, tuple(reasons))))
-    return [duplicate for _, duplicate in sorted(made, key=lambda pair: pair[0])][:limit]
+    return [duplicate for _other, duplicate in sorted(made, key=lambda pair: pair[0])][:limit]
 
 
 def distance(point: tuple[float, float] | None, record: Register) -> float | None:

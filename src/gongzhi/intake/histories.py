@@ -52,7 +52,7 @@ class Book:
             if level == city().finest and lon is not None and lat is not None
         }
         top = next(pk for code, pk, level, *rest in places if level == city().top)
-        return cls({code: pk for code, pk, *_ in places}, agencies, points, top)
+        return cls({code: pk for code, pk, *_other in places}, agencies, points, top)
 
 
 def forms_of(table: Table, held: Mapping[str, Any], book: Book) -> tuple[dict[str, Form], list[str]]:
@@ -70,7 +70,7 @@ def forms_of(table: Table, held: Mapping[str, Any], book: Book) -> tuple[dict[st
         if column.fields and filled.issuperset(column.fields):
             continue  # of two columns for the same thing the first that says something counts
         if column.required and tidy(cell) == "":
-            reasons.append(f"“{header}”没有填")
+            reasons.append(_("“{header}”没有填").format(header=header))
             continue
         try:
             value = read(column, cell, book.places, book.agencies, table.times)
@@ -112,16 +112,16 @@ def _find_place(table: Table, held: Mapping[str, Any], book: Book, form: Form) -
         try:
             point = float(lon), float(lat)
         except ValueError:
-            return [f"“{rule.lon}”和“{rule.lat}”不是经纬度"]
+            return [_("“{lon}”和“{lat}”不是经纬度").format(lon=rule.lon, lat=rule.lat)]
         if not rule.inside(*point):
-            return [f"位置 {lon},{lat} 不在映射文件给出的范围内"]
+            return [_("位置 {lon},{lat} 不在映射文件给出的范围内").format(lon=lon, lat=lat)]
         if point not in rule.nowhere:
             form["point"] = point
             if "place" not in form and (near := rule.closest(*point, book.points)) is not None:
                 form["place"] = near
     if "place" not in form:
         if not rule.whole:
-            return ["没有写明地点，位置也不在任何地点附近"]
+            return [_("没有写明地点，位置也不在任何地点附近")]
         form["place"] = book.top
     return []
 
@@ -142,11 +142,11 @@ class Historian:
                 break
             at = moment(held[step.at], table.times)
             if at < made[-1][0]:
-                raise BadCell(f"“{step.at}”早于前一步的时间")
+                raise BadCell(_("“{at}”早于前一步的时间").format(at=step.at))
             due = tidy(held.get(step.due)) if step.due else ""
             made.append((at, Told(moment(held[step.due], table.times) if due else None) if step.due else None))
         if made[-1][0] > now:
-            raise BadCell("时间在将来")
+            raise BadCell(_("时间在将来"))
         return made
 
     def carry(self, held: Mapping[str, Any], forms: Mapping[str, Form], key: str) -> bool:

@@ -29,8 +29,9 @@ from gongzhi.kernel.export import safe
 from gongzhi.kernel.models import Account, Post, Register
 from gongzhi.kernel.refusals import Invalid, Refused, Unreachable
 from gongzhi.kernel.service import Service, services
+from gongzhi.tongue import clauses, later, listed
 
-ROW, REASON = "原文件行号", "未能导入的原因"
+ROW, REASON = later("原文件行号"), later("未能导入的原因")
 Progress = Callable[[int, int], None]
 
 
@@ -80,7 +81,7 @@ def run(
         if reasons:
             bad.append((row, reasons, cells))
             result.quarantined += 1
-            result.reasons.append((row, ";".join(reasons)))
+            result.reasons.append((row, clauses(reasons)))
         if number % 20 == 0 or number == len(sheet.rows):
             progress(number, len(sheet.rows))
     if bad:
@@ -100,30 +101,46 @@ def actor_for(login: str | None) -> Actor:
         else:
             found = posts.filter(role="operator").first()
     if found is None:
-        raise ImportFault(f"没有账号“{login}”的岗位。" if login else "还没有受理员岗位，请先在“岗位”页面添加。")
+        raise ImportFault(
+            _("没有账号“{login}”的岗位。").format(login=login)
+            if login
+            else _("还没有受理员岗位，请先在“岗位”页面添加。")
+        )
     return actor_of(found.pk)
 
 
 def _service(code: str, table: Table, actor: Actor) -> Service:
     service = services().get(code)
     if service is None:
-        raise ImportFault(f"没有业务“{code}”。现有：{'、'.join(services())}。")
+        raise ImportFault(_("没有业务“{code}”。现有：{known}。").format(code=code, known=listed(services())))
     if table.service != code:
-        raise ImportFault(f"映射“{table.title}”是给业务“{table.service}”的，不能用于“{code}”。")
+        raise ImportFault(
+            _("映射“{title}”是给业务“{service}”的，不能用于“{code}”。").format(
+                title=table.title, service=table.service, code=code
+            )
+        )
     if all(role.code != actor.role for role in service.creating.by):
-        raise ImportFault(f"岗位“{actor.role_title}”不能登记{service.title}。")
+        raise ImportFault(
+            _("岗位“{role_title}”不能登记{title}。").format(role_title=actor.role_title, title=service.title)
+        )
     actions = [step.do for step in table.steps]
     for step in ("", *actions):
         if step and step not in service.procedure.by_code:
-            raise ImportFault(f"映射里的 steps 提到“{step}”，{service.title}没有这项操作。")
+            raise ImportFault(
+                _("映射里的 steps 提到“{step}”，{title}没有这项操作。").format(step=step, title=service.title)
+            )
         fields = service.form(service.action(step) if step else service.creating).fields
         unknown = sorted(table.fields(step) - fields.keys() - (POINT if "point" in fields else set()))
         if unknown:
-            raise ImportFault(f"映射里的表单项 {'、'.join(unknown)} 不存在。可用的有：{'、'.join(fields)}。")
+            raise ImportFault(
+                _("映射里的表单项 {unknown} 不存在。可用的有：{fields}。").format(
+                    unknown=listed(unknown), fields=listed(fields)
+                )
+            )
     if stray := {action for action in table.actions if action not in actions}:
-        raise ImportFault(f"映射为 {'、'.join(sorted(stray))} 写了表单项，但 steps 里没有这一步。")
+        raise ImportFault(_("映射为 {known} 写了表单项，但 steps 里没有这一步。").format(known=listed(sorted(stray))))
     if table.steps and not table.at:
-        raise ImportFault("映射里有 steps，就要用 at 写明登记的时间在哪一列。")
+        raise ImportFault(_("映射里有 steps，就要用 at 写明登记的时间在哪一列。"))
     return service
 
 
@@ -131,7 +148,9 @@ def _check_headers(sheet: Sheet, table: Table, path: Path) -> None:
     missing = [column.header for column in table.required if not column.named(sheet.headers)]
     if missing:
         raise ImportFault(
-            f"文件“{path.name}”缺少列：{'、'.join(missing)}。第一行应是列名，现有：{'、'.join(filter(None, sheet.headers[:20]))}。"
+            _("文件“{name}”缺少列：{missing}。第一行应是列名，现有：{known}。").format(
+                name=path.name, missing=listed(missing), known=listed(filter(None, sheet.headers[:20]))
+            )
         )
 
 
@@ -153,7 +172,7 @@ def _row(
         else:
             at = _filed(table, held)
             if at and at > timezone.now():
-                return [f"“{table.at}”在将来"]
+                return [_("“{at}”在将来").format(at=table.at)]
             fresh = not act(
                 actor, service.code, service.creating.code, form=forms[""], key=key, at=at, loader=loader if at else None,
             ).repeated  # fmt: skip
@@ -182,7 +201,7 @@ def _here_already(service: Service, number: str, actor: Actor) -> list[str]:
 
 def _label(service: Service, name: str) -> str:
     made = service.form(service.creating).fields.get(name)
-    return str(made.label) if made and made.label else "内容"
+    return str(made.label) if made and made.label else _("内容")
 
 
 def _filed(table: Table, held: Mapping[str, Any]) -> datetime | None:
@@ -208,5 +227,5 @@ def _quarantine(
         writer = csv.writer(file)
         writer.writerow([ROW, REASON, *headers])
         for number, reasons, cells in bad:
-            writer.writerow([number, ";".join(reasons), *(safe(tidy(cell)) for cell in cells)])
+            writer.writerow([number, clauses(reasons), *(safe(tidy(cell)) for cell in cells)])
     return target

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.styles import Font
 from openpyxl.worksheet.dimensions import ColumnDimension
@@ -20,6 +21,7 @@ from gongzhi.intake.importing import ImportFault, Result, run
 from gongzhi.intake.models import ImportJob
 from gongzhi.kernel.context import Actor, NoPost, actor_of
 from gongzhi.kernel.refusals import Unreachable
+from gongzhi.tongue import listed
 
 KEPT_DAYS = 30
 MOST_BYTES = 50 * 2**20
@@ -30,9 +32,9 @@ _TITLES = 60
 def start(actor: Actor, name: str, content: bytes, service: str, table: str) -> ImportJob:
     """Keep the file and queue its import; ``table`` names a mapping that needs no file of its own. Raises ImportFault and MappingError."""
     if len(content) > MOST_BYTES:
-        raise ImportFault(f"文件超过 {MOST_BYTES // 2**20} MB，请拆成几个文件。")
+        raise ImportFault(_("文件超过 {value} MB，请拆成几个文件。").format(value=MOST_BYTES // 2**20))
     if not content:
-        raise ImportFault("文件是空的。")
+        raise ImportFault(_("文件是空的。"))
     declared.table(table)
     folder = uuid.uuid4().hex
     place = home() / "imports" / folder
@@ -84,7 +86,9 @@ def import_table(job: int) -> None:
             progress=progress, result=result,
         )  # fmt: skip
     except (ImportFault, mapping.MappingError, NoPost, StopIteration) as error:
-        said = str(error).replace(f"table{Path(held.name).suffix.lower()}", held.name) or "上传的文件已不在服务器上。"
+        said = str(error).replace(f"table{Path(held.name).suffix.lower()}", held.name) or _(
+            "上传的文件已不在服务器上。"
+        )
         ImportJob.objects.filter(pk=job).update(state="failed", note=said[:400], ended_at=timezone.now())
         return
     except Unreachable:
@@ -113,12 +117,12 @@ def template(name: str) -> bytes:
         sheet.cell(1, number, column.header).font = Font(bold=True)
         letter = sheet.cell(1, number).column_letter
         sheet.column_dimensions[letter] = ColumnDimension(sheet, index=letter, width=18)
-    hints = book.create_sheet("填写说明")
-    hints.append(["列名", "必填", "内容"])
+    hints = book.create_sheet(_("填写说明"))
+    hints.append([_("列名"), _("必填"), _("内容")])
     for column in columns:
         titles = [text for text, code in column.values.items() if text != code]
-        said = "、".join(titles[:_TITLES]) if titles else mapping.TYPES[column.type]
-        hints.append([column.header, "是" if column.required else "", said])
+        said = listed(titles[:_TITLES]) if titles else str(mapping.TYPES[column.type])
+        hints.append([column.header, _("是") if column.required else "", said])
     target = BytesIO()
     book.save(target)
     return target.getvalue()

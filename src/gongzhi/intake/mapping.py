@@ -23,10 +23,11 @@ from gongzhi.intake.mapping_rules import USUAL, ByPoint, Compare, Step, Times, b
 from gongzhi.intake.places import find_places
 from gongzhi.kernel import money
 from gongzhi.kernel.city import pack_folder
+from gongzhi.tongue import later, listed
 
 TYPES = {
-    "text": "文字", "whole": "整数", "decimal": "数字，可以有小数", "date": "日期", "datetime": "日期和时间", "phone": "电话",
-    "place": "地点的统计代码或名称", "agency": "单位的代码或名称",
+    "text": later("文字"), "whole": later("整数"), "decimal": later("数字，可以有小数"), "date": later("日期"), "datetime": later("日期和时间"), "phone": later("电话"),
+    "place": later("地点的统计代码或名称"), "agency": later("单位的代码或名称"),
 }  # fmt: skip
 _COLUMN = {"field", "type", "required", "values", "other", "empty", "oneline"}
 _WHOLE = {
@@ -150,9 +151,11 @@ def load(named: str) -> Table:
                 return parse((folder / f"{named}.toml").read_text(encoding="utf-8"), named)
         return parse(Path(named).read_text(encoding="utf-8-sig"), named)
     except OSError as error:
-        raise MappingError(f"读不到映射文件“{named}”。内置的映射有：{'、'.join(builtin())}。") from error
+        raise MappingError(
+            _("读不到映射文件“{named}”。内置的映射有：{known}。").format(named=named, known=listed(builtin()))
+        ) from error
     except UnicodeDecodeError as error:
-        raise MappingError(f"映射文件“{named}”不是 UTF-8 编码，请另存为 UTF-8。") from error
+        raise MappingError(_("映射文件“{named}”不是 UTF-8 编码，请另存为 UTF-8。").format(named=named)) from error
 
 
 def parse(text: str, name: str = "") -> Table:
@@ -160,7 +163,7 @@ def parse(text: str, name: str = "") -> Table:
     try:
         declared = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise MappingError(f"映射文件“{name}”的写法不对：{error}") from error
+        raise MappingError(_("映射文件“{name}”的写法不对：{error}").format(name=name, error=error)) from error
     try:
         columns = {header: _column(header, said) for header, said in declared["columns"].items()}
         made = Table(
@@ -178,18 +181,24 @@ def parse(text: str, name: str = "") -> Table:
             compare=compare_of(declared["compare"]) if "compare" in declared else None,
         )
     except ValueError as error:
-        raise MappingError(f"映射文件“{name}”里有不能用的设置：{error}。") from error
+        raise MappingError(_("映射文件“{name}”里有不能用的设置：{error}。").format(name=name, error=error)) from error
     except (KeyError, AttributeError, TypeError) as error:
-        raise MappingError(f"映射文件“{name}”缺少 service 或 columns，或某一列不是表（{error}）。") from error
+        raise MappingError(
+            _("映射文件“{name}”缺少 service 或 columns，或某一列不是表（{error}）。").format(name=name, error=error)
+        ) from error
     unknown = set(declared) - _WHOLE
     if unknown:
-        raise MappingError(f"映射文件“{name}”有不认识的设置：{'、'.join(sorted(unknown))}。")
+        raise MappingError(
+            _("映射文件“{name}”有不认识的设置：{unknown}。").format(name=name, unknown=listed(sorted(unknown)))
+        )
     for header in _headers(made):
         if header not in columns:
-            raise MappingError(f"映射文件“{name}”提到“{header}”，但 columns 里没有这一列。")
+            raise MappingError(
+                _("映射文件“{name}”提到“{header}”，但 columns 里没有这一列。").format(name=name, header=header)
+            )
     fields = [field for column in columns.values() for field in column.fields]
     if len(fields) != len(set(fields)):
-        raise MappingError(f"映射文件“{name}”里有两列写进同一个表单项。")
+        raise MappingError(_("映射文件“{name}”里有两列写进同一个表单项。").format(name=name))
     return made
 
 
@@ -210,10 +219,12 @@ def _headers(made: Table) -> list[str]:
 def _column(header: str, said: Mapping[str, Any]) -> Column:
     unknown = set(said) - _COLUMN
     if unknown:
-        raise MappingError(f"列“{header}”有不认识的设置：{'、'.join(sorted(unknown))}。")
+        raise MappingError(
+            _("列“{header}”有不认识的设置：{unknown}。").format(header=header, unknown=listed(sorted(unknown)))
+        )
     kind = str(said.get("type", "text"))
     if kind not in TYPES:
-        raise MappingError(f"列“{header}”的 type 只能是：{'、'.join(TYPES)}。")
+        raise MappingError(_("列“{header}”的 type 只能是：{known}。").format(header=header, known=listed(TYPES)))
     values = {str(key): str(value) for key, value in said.get("values", {}).items()}
     field = said.get("field", "")
     first, *more = [field] if isinstance(field, str) else map(str, field)
@@ -240,7 +251,9 @@ def read(
         text = " ".join(text.split())
     if column.values and text:
         if text not in column.values and column.other is None:
-            raise BadCell(f"“{text[:30]}”不在允许的值里({'、'.join(list(column.values)[:8])})")
+            raise BadCell(
+                _("“{text}”不在允许的值里({known})").format(text=text[:30], known=listed(list(column.values)[:8]))
+            )
         text = column.values.get(text, column.other or "")
     if text == "":
         return None
@@ -268,7 +281,7 @@ def tidy(cell: Any) -> str:
     if cell is None:
         return ""
     if isinstance(cell, bool):
-        return "是" if cell else "否"
+        return _("是") if cell else _("否")
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, datetime | date):
@@ -286,7 +299,7 @@ def whole(text: str) -> int:
     """Return a whole number; full-width digits and thousands separators are understood. Raises BadCell."""
     plain = plain_digits(text).replace(",", "").strip()
     if not re.fullmatch(r"[+-]?\d{1,15}", plain):
-        raise BadCell(f"“{text[:30]}”不是整数")
+        raise BadCell(_("“{text}”不是整数").format(text=text[:30]))
     return int(plain)
 
 
@@ -325,8 +338,8 @@ def moment(cell: Any, times: Times = USUAL) -> datetime:
         if re.fullmatch(r"\d{5}(\.\d+)?", text):
             return aware(_serial(float(text)))
     except (ValueError, OverflowError) as error:
-        raise BadCell(f"“{text[:30]}”不是日历上有的日期或时间") from error
-    raise BadCell(f"“{text[:30]}”不是日期，应写成 2026-11-23 或 2026年11月23日")
+        raise BadCell(_("“{text}”不是日历上有的日期或时间").format(text=text[:30])) from error
+    raise BadCell(_("“{text}”不是日期，应写成 2026-11-23 或 2026年11月23日").format(text=text[:30]))
 
 
 def _patterned(text: str, times: Times) -> datetime | None:
@@ -350,7 +363,7 @@ def _clock(text: str | None) -> time:
 
 def _serial(number: float) -> datetime:
     if not 20000 <= number <= 80000:  # 1954 to 2119
-        raise BadCell(f"“{number:g}”不是日期")
+        raise BadCell(_("“{number:g}”不是日期").format(number=number))
     return _EXCEL_EPOCH + timedelta(seconds=round(number * 86400))
 
 
@@ -360,5 +373,5 @@ def _place(text: str, places: Mapping[str, int]) -> int:
         return places[plain]
     found = find_places(text)
     if not found:
-        raise BadCell(f"没有认出“{text[:30]}”是哪个地点，请写统计代码，或县区和镇街的名称")
+        raise BadCell(_("没有认出“{text}”是哪个地点，请写统计代码，或县区和镇街的名称").format(text=text[:30]))
     return places[found[0].code]

@@ -3,6 +3,7 @@
 from django.db import models
 
 from gongzhi.kernel.models import Post
+from gongzhi.tongue import later
 
 
 class ImportJob(models.Model):
@@ -40,4 +41,9 @@ class ImportJob(models.Model):
         return STATES[self.state]
 
 
-STATES = {"waiting": "等待处理", "running": "正在导入", "done": "已完成", "failed": "未能导入"}
+STATES = {
+    "waiting": later("等待处理"),
+    "running": later("正在导入"),
+    "done": later("已完成"),
+    "failed": later("未能导入"),
+}

@@ -4,10 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 from django.conf import settings
+from django.utils.text import format_lazy
 
-from gongzhi.kernel.pack import PlaceRow, load_pack
+from gongzhi.kernel.pack import NameRow, PlaceRow, load_pack
+from gongzhi.tongue import later
 
 _SHORTEST = 2
 
@@ -29,9 +32,9 @@ def find_places(text: str) -> list[FoundPlace]:
     names, ancestors, written = _index()
     plain = text.casefold()
     hits = [(name, row, remark) for name, rows in names.items() if _named(name, plain) for row, remark in rows]
-    named = {row.code for _, row, _ in hits}
+    named = {row.code for _other, row, _other in hits}
     for name, row, remark in hits:
-        several = len({other.code for other, _ in names[name]}) > 1
+        several = len({other.code for other, _other in names[name]}) > 1
         if several and not named & set(ancestors[row.code]):
             continue  # a village name of many townships, and none of them is named
         held = found.get(row.code)
@@ -67,7 +70,7 @@ def _index() -> tuple[dict[str, list[tuple[PlaceRow, str]]], dict[str, tuple[str
         if row.level == pack.city.top or not pack.city.level(row.level).spoken:
             continue
         for name in row.names:
-            remark = f"{name.name}现为{row.name}({name.until.year} 年起)" if name.until else ""
+            remark = _former(name, row) if name.until else ""
             for form in _forms(name.name, pack.city.endings):
                 names.setdefault(form.casefold(), []).append((row, remark))
                 written[form.casefold()] = form
@@ -80,3 +83,8 @@ def _forms(name: str, endings: Mapping[str, Sequence[str]]) -> set[str]:
         if name.endswith(ending) and len(name) - len(ending) > _SHORTEST:
             return {name, *(name.removesuffix(ending) + word for word in spoken)}
     return {name}
+
+
+def _former(name: NameRow, row: PlaceRow) -> str:
+    year = name.until.year if name.until else ""  # worded when it is read: the index is kept
+    return cast("str", format_lazy(later("{old}现为{new}（{year} 年起）"), old=name.name, new=row.name, year=year))

@@ -21,6 +21,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.intake.carried import Carried
 from gongzhi.intake.crew import Crew, crew
@@ -29,6 +30,7 @@ from gongzhi.kernel.act import Refused
 from gongzhi.kernel.context import acting
 from gongzhi.kernel.models import DeadlineKept, Register
 from gongzhi.kernel.pack import load_pack
+from gongzhi.tongue import clauses, listed
 
 FILE = "citizen-replies.csv.gz"
 SERVICE = "request"
@@ -84,9 +86,13 @@ def load(folder: Path, *, limit: int | None = None, progress: Progress = lambda 
         try:
             records.append(_carry(row, people, report, owners))
         except Refused as error:
-            report.refused.append(f"留言 {row['留言编号']}:{error}")
+            report.refused.append(_("留言 {row}:{error}").format(row=row["留言编号"], error=error))
         except ValueError:
-            report.refused.append(f"留言 {row['留言编号']}：时间“{row['留言时间']}”或“{row['答复时间']}”无法识别。")
+            report.refused.append(
+                _("留言 {row}：时间“{row2}”或“{row3}”无法识别。").format(
+                    row=row["留言编号"], row2=row["留言时间"], row3=row["答复时间"]
+                )
+            )
         if number % 20 == 0 or number == len(rows):
             progress(number, len(rows))
     report.agencies = dict(owners.most_common())
@@ -100,12 +106,16 @@ def load(folder: Path, *, limit: int | None = None, progress: Progress = lambda 
 def _rows(folder: Path) -> list[dict[str, str]]:
     path = folder / FILE
     if not path.is_file():
-        raise NoData(f"文件夹 {folder} 里没有 {FILE}。请把 GONGZHI_DATA 设为存放真实数据的文件夹。")
+        raise NoData(
+            _("文件夹 {folder} 里没有 {file}。请把 GONGZHI_DATA 设为存放真实数据的文件夹。").format(
+                folder=folder, file=FILE
+            )
+        )
     with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     missing = _COLUMNS - rows[0].keys() if rows else _COLUMNS
     if missing:
-        raise NoData(f"{path.name} 里缺少这些列：{'、'.join(sorted(missing))}。")
+        raise NoData(_("{name} 里缺少这些列：{missing}。").format(name=path.name, missing=listed(sorted(missing))))
     return rows
 
 
@@ -132,7 +142,7 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
     poor = "0.0" in (row["完整性指标"], row["可解释性指标"])
     later = replied + timedelta(days=1)
     if poor:
-        reason = {"reason": "答复没有说清楚问题如何解决，请重新办理。"}
+        reason = {"reason": _("答复没有说清楚问题如何解决，请重新办理。")}
         carried.step(people.portal, "reopen", later, reason, resident=True)
     else:
         carried.step(people.portal, "rate", later, {"rating": _stars(row)}, resident=True)
@@ -150,8 +160,10 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
 
 def _reasons(found: list[Proposal]) -> str:
     if not found:
-        return "系统没有认出类别，先交信访部门。"
-    return f"系统建议（{found[0].confidence_word}）:{';'.join(found[0].reasons)}。"[:300]
+        return _("系统没有认出类别，先交信访部门。")
+    return _("系统建议（{confidence_word}）:{value}。").format(
+        confidence_word=found[0].confidence_word, value=clauses(found[0].reasons)
+    )[:300]
 
 
 def _stars(row: dict[str, str]) -> str:

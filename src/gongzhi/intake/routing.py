@@ -15,8 +15,10 @@ from typing import Protocol
 import rjieba
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.pack import CategoryRow, load_pack
+from gongzhi.tongue import listed
 
 _TITLE = 3.0  # a word in the title weighs as much as three in the text
 _FAMILY = 0.5  # how much a kind gains from the other kinds of its head
@@ -130,18 +132,24 @@ class WordRouter:
                 del scores[head]
 
     def _proposal(self, kind: CategoryRow, found: list[tuple[str, int, int]], share: float, score: float) -> Proposal:
-        above = [f"“{word}”" for word, title, _ in found if title]
+        above = [f"“{word}”" for word, title, _other in found if title]
         below = [
-            f"“{word}”" + (f"({count} 次)" if count > 1 else "") for word, title, count in found if count and not title
+            f"“{word}”" + (_("({count} 次)").format(count=count) if count > 1 else "")
+            for word, title, count in found
+            if count and not title
         ]
         reasons = []
         if above:
-            reasons.append(f"标题里有{'、'.join(above[:6])}")
+            reasons.append(_("标题里有{known}").format(known=listed(above[:6])))
         if below:
-            reasons.append(f"内容里有{'、'.join(below[:6])}")
+            reasons.append(_("内容里有{known}").format(known=listed(below[:6])))
         head = self._titles.get(kind.parent or "", "")
         reasons.append(
-            f"这些词属于“{head} › {kind.title}”，由{self._agencies[kind.agency]}答复" if head else kind.title
+            _("这些词属于“{head} › {title}”，由{agencies}答复").format(
+                head=head, title=kind.title, agencies=self._agencies[kind.agency]
+            )
+            if head
+            else kind.title
         )
         sure = share * (1 - math.exp(-score / 8))
         return Proposal(
@@ -162,4 +170,4 @@ def _head(text: str) -> tuple[str, str]:
 
 
 def _word(confidence: float) -> str:
-    return "把握较大" if confidence >= 0.5 else "有一定把握" if confidence >= 0.25 else "把握不大"
+    return _("把握较大") if confidence >= 0.5 else _("有一定把握") if confidence >= 0.25 else _("把握不大")

@@ -15,6 +15,7 @@ from zlib import crc32
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.intake import drawings
 from gongzhi.intake.carried import Carried
@@ -28,6 +29,7 @@ from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Place, PlaceName, Task
 from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.vault import Upload
+from gongzhi.tongue import clauses
 
 SERVICE = "request"
 SIZES = {"small": 320, "city": 5000}
@@ -97,7 +99,7 @@ class _Maker:
         self.codes = {pk: code for code, pk in people.agencies.items()}
         able = [story for story in self.stories.all if self._owner(story) in people.handlers]
         if not able or not self.counties:
-            raise NoCrew("没有一个承办单位有承办人账号，不能生成样例诉求。请先建立样例账号。")
+            raise NoCrew(_("没有一个承办单位有承办人账号，不能生成样例诉求。请先建立样例账号。"))
         self.able = {count: [story for story in able if len(story.refused) >= count] or able for count in range(3)}
         self.numbers: dict[int, str] = {}
 
@@ -155,15 +157,15 @@ class _Maker:
         carried = Carried(self.service, f"sample:{plan.number}", people.loader)
         actor, form, files = self._filing(plan)
         owner = self._owner(plan.story)
-        wrong = [agency for agency, _ in plan.story.refused if agency in people.handlers]
-        for _ in range(LIVES[plan.life].refusals - len(wrong)):
+        wrong = [agency for agency, _other in plan.story.refused if agency in people.handlers]
+        for _again in range(LIVES[plan.life].refusals - len(wrong)):
             wrong.append(choose(dice, sorted(people.handlers.keys() - {owner, *wrong})) or owner)
         said = dict(plan.story.refused)
         held, refusals = owner, LIVES[plan.life].refusals
         carried.file(actor, plan.times[0], form, files)
         self.numbers[plan.number] = carried.number
         try:
-            for (action, _), at in zip(LIVES[plan.life].steps, plan.times[1:], strict=True):
+            for (action, _after), at in zip(LIVES[plan.life].steps, plan.times[1:], strict=True):
                 if action == "assign":
                     held = wrong[len(wrong) - refusals] if refusals else owner
                 if action == "hand_on":
@@ -268,7 +270,9 @@ class _Maker:
         body = plan.story.detail[plan.variant].format_map(plan.slots)
         found = propose(body, title=self._title(body), limit=1)
         if found and found[0].agency_code == held and found[0].category == plan.story.category:
-            return f"采用系统建议（{found[0].confidence_word}）:{';'.join(found[0].reasons)}。"[:300]
+            return _("采用系统建议（{confidence}）：{reasons}。").format(
+                confidence=found[0].confidence_word, reasons=clauses(found[0].reasons)
+            )[:300]
         return ""
 
     def _after(self, plan: Plan, action: str) -> list[Upload]:

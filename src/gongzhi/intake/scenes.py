@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.intake.carried import Carried
 from gongzhi.intake.crew import Posts
@@ -43,7 +44,7 @@ def load(*, now: datetime | None = None, progress: Progress = lambda done, total
             fresh += stage.play(scene, f"scene:{number}")
             progress(number + 1, len(scenes))
     except (tomllib.TOMLDecodeError, KeyError, LookupError) as error:
-        raise PackError(f"scenes.toml 有误：{error!r}") from error
+        raise PackError(_("scenes.toml 有误：{error!r}").format(error=error)) from error
     return fresh
 
 

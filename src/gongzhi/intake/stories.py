@@ -8,6 +8,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from gongzhi.kernel.pack import PackError, load_pack, pack_text
 
 FILE = "stories.toml"
@@ -102,20 +104,26 @@ def load_stories(city: str) -> Stories:
     pack = load_pack(city)
     text = pack_text(city, FILE)
     if text is None:
-        raise PackError(f"这个城市的资料包里没有 {FILE}，不能生成样例诉求。")
+        raise PackError(_("这个城市的资料包里没有 {file}，不能生成样例诉求。").format(file=FILE))
     try:
         table = tomllib.loads(text)
     except ValueError as error:
-        raise PackError(f"{FILE} 不是有效的 TOML(UTF-8):{error}") from error
+        raise PackError(_("{file} 不是有效的 TOML(UTF-8):{error}").format(file=FILE, error=error)) from error
     agencies = {agency.code for agency in pack.agencies}
     stories = []
     for number, row in enumerate(table.get("story", ()), start=1):
         try:
             story = _story(row)
         except (KeyError, TypeError, ValueError) as error:
-            raise PackError(f"{FILE} 第 {number} 个 [[story]] 缺少或写错了 {error}") from error
-        if story.category not in pack.categories or any(agency not in agencies for agency, _ in story.refused):
-            raise PackError(f"{FILE} 第 {number} 个 [[story]] 的类别 {story.category} 或退回单位不存在")
+            raise PackError(
+                _("{file} 第 {number} 个 [[story]] 缺少或写错了 {error}").format(file=FILE, number=number, error=error)
+            ) from error
+        if story.category not in pack.categories or any(agency not in agencies for agency, _other in story.refused):
+            raise PackError(
+                _("{file} 第 {number} 个 [[story]] 的类别 {category} 或退回单位不存在").format(
+                    file=FILE, number=number, category=story.category
+                )
+            )
         stories.append(story)
     try:
         words = {name: tuple(table[name].split() if isinstance(table[name], str) else table[name]) for name in _LISTS}
@@ -128,7 +136,7 @@ def load_stories(city: str) -> Stories:
             int(table.get("title", 30)),
         )  # fmt: skip
     except (KeyError, AttributeError) as error:
-        raise PackError(f"{FILE} 缺少 {error}") from error
+        raise PackError(_("{file} 缺少 {error}").format(file=FILE, error=error)) from error
 
 
 def _story(row: dict[str, Any]) -> Story:
@@ -138,7 +146,7 @@ def _story(row: dict[str, Any]) -> Story:
     for text in (*row["detail"], *row["answer"]):
         unknown = set(re.findall(r"\{(\w*)\}", text)) - {"at", "n", "house", *_SLOTS}
         if unknown:
-            raise ValueError(f"空位 {unknown}")
+            raise ValueError(_("空位 {unknown}").format(unknown=unknown))
     return Story(
         row["category"], row["nature"], tuple(row["detail"]), tuple(row["answer"]), row.get("where", ""), refused
     )

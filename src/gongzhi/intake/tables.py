@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
 from python_calamine import CalamineError, CalamineWorkbook
 
 from gongzhi.kernel.export import plain
+from gongzhi.tongue import clauses, listed
 
 MOST_ROWS = 200_000
 _MOST_BYTES = 100 * 2**20
@@ -40,33 +42,39 @@ def read(path: Path) -> Sheet:
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as error:
-        raise TableError(f"读不到文件“{path.name}”：{error.strerror}。") from error
+        raise TableError(
+            _("读不到文件“{name}”：{strerror}。").format(name=path.name, strerror=error.strerror)
+        ) from error
     if size == 0:
-        raise TableError(f"文件“{path.name}”是空的。")
+        raise TableError(_("文件“{name}”是空的。").format(name=path.name))
     if size > _MOST_BYTES:
-        raise TableError(f"文件“{path.name}”超过 100 MB，请拆成几个文件。")
+        raise TableError(_("文件“{name}”超过 100 MB，请拆成几个文件。").format(name=path.name))
     if head.startswith(b"\x1f\x8b"):
         return _checked(_text(path, _unpacked(path)), path)
     if head.startswith(b"PK"):
         return _checked(_workbook(path), path)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
-        raise TableError(f"“{path.name}”是旧版 Excel 文件(.xls),请另存为 .xlsx 后再导入。")
+        raise TableError(_("“{name}”是旧版 Excel 文件(.xls),请另存为 .xlsx 后再导入。").format(name=path.name))
     if head.startswith((b"MZ", b"\x7fELF", b"%PDF", b"\x89PNG", b"\xff\xd8\xff")) or path.suffix.lower() == ".xlsx":
-        raise TableError(f"“{path.name}”不是表格文件。请导出为 .xlsx 或 .csv 后再导入。")
+        raise TableError(_("“{name}”不是表格文件。请导出为 .xlsx 或 .csv 后再导入。").format(name=path.name))
     return _checked(_text(path, path.read_bytes()), path)
 
 
 def _checked(sheet: Sheet, path: Path) -> Sheet:
     if not any(sheet.headers):
-        raise TableError(f"文件“{path.name}”的第一行没有列名。")
+        raise TableError(_("文件“{name}”的第一行没有列名。").format(name=path.name))
     named = [header for header in sheet.headers if header]
     twice = sorted({header for header in named if named.count(header) > 1})
     if twice:
-        raise TableError(f"文件“{path.name}”里有重复的列名：{'、'.join(twice)}。请改成不同的名称。")
+        raise TableError(
+            _("文件“{name}”里有重复的列名：{twice}。请改成不同的名称。").format(name=path.name, twice=listed(twice))
+        )
     if not sheet.rows:
-        raise TableError(f"文件“{path.name}”只有列名，没有数据。")
+        raise TableError(_("文件“{name}”只有列名，没有数据。").format(name=path.name))
     if len(sheet.rows) > MOST_ROWS:
-        raise TableError(f"文件“{path.name}”超过 {MOST_ROWS:,} 行，请拆成几个文件。")
+        raise TableError(
+            _("文件“{name}”超过 {most_rows:,} 行，请拆成几个文件。").format(name=path.name, most_rows=MOST_ROWS)
+        )
     return sheet
 
 
@@ -75,34 +83,36 @@ def _workbook(path: Path) -> Sheet:
         with zipfile.ZipFile(path) as archive:
             names = {info.filename for info in archive.infolist()}
             if "xl/workbook.xml" not in names:
-                raise TableError(f"“{path.name}”不是 Excel 表格。请导出为 .xlsx 或 .csv 后再导入。")
+                raise TableError(_("“{name}”不是 Excel 表格。请导出为 .xlsx 或 .csv 后再导入。").format(name=path.name))
             if sum(info.file_size for info in archive.infolist()) > _MOST_UNPACKED:
-                raise TableError(f"“{path.name}”解开后太大，不能导入。请拆成几个文件。")
+                raise TableError(_("“{name}”解开后太大，不能导入。请拆成几个文件。").format(name=path.name))
         book = CalamineWorkbook.from_path(str(path))
         shown = [
             meta.name for meta in book.sheets_metadata if "Visible" in str(meta.visible) and "Work" in str(meta.typ)
         ]
         if not shown:
-            raise TableError(f"“{path.name}”里没有可见的工作表。")
+            raise TableError(_("“{name}”里没有可见的工作表。").format(name=path.name))
         sheet = book.get_sheet_by_name(shown[0])
         start = sheet.start[0] if sheet.start else 0
         grid = sheet.to_python(skip_empty_area=True)
         merged = sorted(sheet.merged_cell_ranges or [])
     except (CalamineError, zipfile.BadZipFile, OSError, EOFError) as error:
-        raise TableError(f"“{path.name}”打不开，可能已损坏或有密码。请在 Excel 里另存后再导入。") from error
-    notes = [f"只读取了第一个可见的工作表“{shown[0]}”" for _ in shown[1:2]]
+        raise TableError(
+            _("“{name}”打不开，可能已损坏或有密码。请在 Excel 里另存后再导入。").format(name=path.name)
+        ) from error
+    notes = [_("只读取了第一个可见的工作表“{shown}”").format(shown=shown[0]) for _other in shown[1:2]]
     if merged:
-        notes.append(f"有 {len(merged)} 处合并单元格，合并区域按第一格的内容读取")
+        notes.append(_("有 {count} 处合并单元格，合并区域按第一格的内容读取").format(count=len(merged)))
         _unmerge(grid, merged, start, sheet.start[1] if sheet.start else 0)
     if not grid:
-        raise TableError(f"文件“{path.name}”是空的。")
+        raise TableError(_("文件“{name}”是空的。").format(name=path.name))
     headers = [_header(cell) for cell in grid[0]]
     rows = [
         (start + 1 + number, row)
         for number, row in enumerate(grid[1:], start=1)
         if any(cell not in ("", None) for cell in row)
     ]
-    return Sheet(headers, rows, "XLSX", ";".join(notes))
+    return Sheet(headers, rows, "XLSX", clauses(notes))
 
 
 def _unmerge(grid: list[list[Any]], merged: list[Any], top: int, left: int) -> None:
@@ -122,27 +132,31 @@ def _unpacked(path: Path) -> bytes:
         with gzip.open(path) as file:
             content = file.read(_MOST_UNPACKED + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise TableError(f"“{path.name}”打不开，压缩文件可能已损坏。") from error
+        raise TableError(_("“{name}”打不开，压缩文件可能已损坏。").format(name=path.name)) from error
     if len(content) > _MOST_UNPACKED:
-        raise TableError(f"“{path.name}”解开后太大，不能导入。请拆成几个文件。")
+        raise TableError(_("“{name}”解开后太大，不能导入。请拆成几个文件。").format(name=path.name))
     if not content.strip():
-        raise TableError(f"文件“{path.name}”是空的。")
+        raise TableError(_("文件“{name}”是空的。").format(name=path.name))
     return content
 
 
 def _text(path: Path, content: bytes) -> Sheet:
     text, encoding = _decode(content, path)
     if "\x00" in text:
-        raise TableError(f"“{path.name}”不是文本表格。请导出为 .xlsx 或 .csv 后再导入。")
+        raise TableError(_("“{name}”不是文本表格。请导出为 .xlsx 或 .csv 后再导入。").format(name=path.name))
     lines = text.splitlines()
     first = next((line for line in lines if line.strip()), "")
     delimiter = max(",\t;", key=first.count)
     try:
         table = list(_numbered(text, delimiter))
     except csv.Error as error:
-        raise TableError(f"“{path.name}”的引号或分隔符不对：{error}。请在 Excel 里另存为 CSV 后再导入。") from error
+        raise TableError(
+            _("“{name}”的引号或分隔符不对：{error}。请在 Excel 里另存为 CSV 后再导入。").format(
+                name=path.name, error=error
+            )
+        ) from error
     if not table:
-        raise TableError(f"文件“{path.name}”是空的。")
+        raise TableError(_("文件“{name}”是空的。").format(name=path.name))
     return Sheet([_header(cell) for cell in table[0][1]], table[1:], encoding)
 
 
@@ -166,7 +180,9 @@ def _decode(content: bytes, path: Path) -> tuple[str, str]:
             furthest = max(furthest, error.start)  # the encoding that got further is the likelier one
     line = content[:furthest].count(b"\n") + 1
     raise TableError(
-        f"“{path.name}”既不是 UTF-8 也不是 GB18030 编码，第 {line} 行起读不出。请在 Excel 里另存为“CSV UTF-8”后再导入。"
+        _(
+            "“{name}”既不是 UTF-8 也不是 GB18030 编码，第 {line} 行起读不出。请在 Excel 里另存为“CSV UTF-8”后再导入。"
+        ).format(name=path.name, line=line)
     )
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import psycopg
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.compose import compose
 from gongzhi.kernel.context import Actor, ContextError, follow_code
@@ -119,7 +120,7 @@ def first_answer(actor: Actor, key: str | None) -> tuple[Done, str, str] | None:
 
 def _call(made: Function, draft: Draft) -> tuple[Any, ...]:
     """Call the function; a lost connection or a race for the same key is tried once more where a key makes that safe."""
-    arguments = [draft.arguments[name] for name, _ in made.parameters]
+    arguments = [draft.arguments[name] for name, _other in made.parameters]
     for last in (False, True):
         try:
             return execute(made.call, arguments, again=draft.key is not None)
@@ -129,7 +130,7 @@ def _call(made: Function, draft: Draft) -> tuple[Any, ...]:
         except psycopg.errors.CheckViolation as error:
             raise Invalid(_broken(draft, error.diag.constraint_name or "")) from error
         except psycopg.errors.ForeignKeyViolation as error:
-            raise Invalid({"": ["所选的地点、单位或记录已经不存在，请刷新页面后重新选择。"]}) from error
+            raise Invalid({"": [_("所选的地点、单位或记录已经不存在，请刷新页面后重新选择。")]}) from error
         except psycopg.OperationalError as error:
             connection.close()
             if last or not draft.key:
@@ -153,7 +154,7 @@ def execute(sql: str, arguments: Sequence[Any], *, again: bool = False) -> tuple
 
 def _broken(draft: Draft, constraint: str) -> dict[str, list[str]]:
     column = constraint.removeprefix("gz_").rpartition("_")[0]
-    return {column if column in draft.bound.fields else "": ["这一项的内容不符合要求，请检查后重新填写。"]}
+    return {column if column in draft.bound.fields else "": [_("这一项的内容不符合要求，请检查后重新填写。")]}
 
 
 def _outcome(declared: Service, action: Action, answer: tuple[Any, ...]) -> Done:

@@ -16,7 +16,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from django.utils.translation import gettext as _
 from PIL import Image, ImageOps, ImageSequence
+
+from gongzhi.tongue import later
 
 LONGEST_SIDE = 3000  # pixels; an A4 page at 250 dpi stays readable
 MOST_PIXELS = 60_000_000  # what is decoded at all: phones of today make 50 million, in all frames together
@@ -54,7 +57,9 @@ EXTENSIONS = {
     "video/mp4": ("mp4", "m4v"),
     "video/quicktime": ("mov",),
 }
-WORDS = "照片（JPG、PNG、WebP、GIF）、PDF、Word（docx）、Excel（xlsx）、文本（txt）、录音（mp3、m4a）和视频（mp4、mov）"
+WORDS = later(
+    "照片（JPG、PNG、WebP、GIF）、PDF、Word（docx）、Excel（xlsx）、文本（txt）、录音（mp3、m4a）和视频（mp4、mov）"
+)
 _KNOWN = {extension for extensions in EXTENSIONS.values() for extension in extensions}
 _PROGRAMS = (b"MZ", b"\x7fELF", b"\xfe\xed\xfa", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"}
@@ -64,7 +69,7 @@ def admit(name: str, content: bytes) -> Admitted:
     """Return the file as it may be kept. Raises Rejected."""
     shown = clean_name(name)
     if not content:
-        raise Rejected(f"“{shown}”是空文件，请重新选择。")
+        raise Rejected(_("“{shown}”是空文件，请重新选择。").format(shown=shown))
     media_type = _sniff(shown, content)
     if media_type.startswith("image/"):
         content = _redraw(shown, media_type, content)
@@ -93,7 +98,7 @@ def clean_name(name: str, media_type: str | None = None) -> str:
     stem = stem[: NAME_CHARACTERS - len(extension)]
     stem = stem.encode()[: NAME_BYTES - len(extension)].decode(errors="ignore").rstrip(" .\u200d\ufe0f")
     if not stem:
-        stem = "附件"
+        stem = _("附件")
     if re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", stem):  # names that Windows keeps for devices
         stem = f"_{stem}"
     return stem + extension
@@ -114,28 +119,32 @@ def _sniff(name: str, content: bytes) -> str:  # noqa: C901 (one line for each t
         return "image/gif"
     if head.startswith(b"%PDF-"):
         if b"%%EOF" not in content[-4096:]:
-            raise Rejected(f"“{name}”不完整，可能没有传完。请重新上传。")
+            raise Rejected(_("“{name}”不完整，可能没有传完。请重新上传。").format(name=name))
         return "application/pdf"
     if head.startswith(b"PK\x03\x04"):
         return _office(name, content)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        raise Rejected(f"“{name}”是旧版或加密的 Office 文件。请去掉密码，另存为 docx、xlsx 或 PDF 后再上传。")
+        raise Rejected(
+            _("“{name}”是旧版或加密的 Office 文件。请去掉密码，另存为 docx、xlsx 或 PDF 后再上传。").format(name=name)
+        )
     if head.startswith(b"ID3") or (head[0] == 0xFF and len(head) > 1 and head[1] & 0xE6 == 0xE2):
         return "audio/mpeg"
     if head[4:8] == b"ftyp":
         return _film(name, content)
     if head.startswith(_PROGRAMS):
-        raise Rejected(f"“{name}”是一个程序，不能作为附件。可以上传：{WORDS}。")
+        raise Rejected(_("“{name}”是一个程序，不能作为附件。可以上传：{words}。").format(name=name, words=WORDS))
     if _is_text(name, content):
         return "text/plain"
-    raise Rejected(f"“{name}”的类型不能上传。可以上传：{WORDS}。")
+    raise Rejected(_("“{name}”的类型不能上传。可以上传：{words}。").format(name=name, words=WORDS))
 
 
 def _film(name: str, content: bytes) -> str:
     brand = content[8:12]
     if brand in _HEIC:
         raise Rejected(
-            f"“{name}”是 HEIC/AVIF 照片，许多电脑打不开。请在相机设置里选“兼容性最佳”，或转成 JPG 后再上传。"
+            _("“{name}”是 HEIC/AVIF 照片，许多电脑打不开。请在相机设置里选“兼容性最佳”，或转成 JPG 后再上传。").format(
+                name=name
+            )
         )
     if brand == b"qt  ":
         return "video/quicktime"
@@ -143,7 +152,7 @@ def _film(name: str, content: bytes) -> str:
         return "audio/mp4"
     if brand[:3] in (b"iso", b"mp4", b"avc", b"M4V", b"3gp", b"das", b"MSN"):
         return "video/mp4"
-    raise Rejected(f"“{name}”的视频格式不能识别。请转成 mp4 后再上传。")
+    raise Rejected(_("“{name}”的视频格式不能识别。请转成 mp4 后再上传。").format(name=name))
 
 
 def _is_text(name: str, content: bytes) -> bool:
@@ -168,27 +177,33 @@ def _office(name: str, content: bytes) -> str:
             entries = archive.infolist()
             names = {entry.filename.lower() for entry in entries}
             if len(entries) > 5000 or sum(entry.file_size for entry in entries) > MOST_UNPACKED:
-                raise Rejected(f"“{name}”解开后太大，不能上传。")
+                raise Rejected(_("“{name}”解开后太大，不能上传。").format(name=name))
             if "[content_types].xml" not in names:
                 program = "androidmanifest.xml" in names or "meta-inf/manifest.mf" in names
-                what = "程序" if program else "压缩包"
-                raise Rejected(f"“{name}”是一个{what}，不能作为附件。请逐个上传其中的文件：{WORDS}。")
+                what = _("程序") if program else _("压缩包")
+                raise Rejected(
+                    _("“{name}”是一个{what}，不能作为附件。请逐个上传其中的文件：{words}。").format(
+                        name=name, what=what, words=WORDS
+                    )
+                )
             with archive.open(next(e for e in entries if e.filename.lower() == "[content_types].xml")) as file:
                 types = file.read(2**20).lower()
             damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise Rejected(f"“{name}”已损坏或加了密码，打不开。请重新导出后上传。") from error
+        raise Rejected(_("“{name}”已损坏或加了密码，打不开。请重新导出后上传。").format(name=name)) from error
     if damaged:
-        raise Rejected(f"“{name}”已损坏，可能没有传完。请重新上传。")
+        raise Rejected(_("“{name}”已损坏，可能没有传完。请重新上传。").format(name=name))
     if b"macroenabled" in types or any(
         re.search(r"vbaproject|macrosheets/|activex/|embeddings/.*\.bin", n) for n in names
     ):
-        raise Rejected(f"“{name}”带有宏或嵌入的程序。请另存为不含宏的 docx、xlsx，或导出为 PDF 后再上传。")
+        raise Rejected(
+            _("“{name}”带有宏或嵌入的程序。请另存为不含宏的 docx、xlsx，或导出为 PDF 后再上传。").format(name=name)
+        )
     if "word/document.xml" in names:
         return "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
     if "xl/workbook.xml" in names:
         return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    raise Rejected(f"“{name}”的类型不能上传。可以上传：{WORDS}。")
+    raise Rejected(_("“{name}”的类型不能上传。可以上传：{words}。").format(name=name, words=WORDS))
 
 
 # --- pictures and films ---------------------------------------------------------------------------------------------
@@ -206,15 +221,15 @@ def _redraw(name: str, media_type: str, content: bytes) -> bytes:
                 getattr(picture, "n_frames", 1) if form in ("GIF", "WEBP") else 1
             )  # a JPEG's second frame is hidden
             if picture.width * picture.height * frames > MOST_PIXELS:
-                raise Rejected(f"“{name}”的像素太多，请缩小后再上传。")
+                raise Rejected(_("“{name}”的像素太多，请缩小后再上传。").format(name=name))
             if frames > 1:
                 _redraw_moving(name, picture, form, target)
             else:
                 _redraw_still(picture, form, target)
     except Image.DecompressionBombError as error:
-        raise Rejected(f"“{name}”的像素太多，请缩小后再上传。") from error
+        raise Rejected(_("“{name}”的像素太多，请缩小后再上传。").format(name=name)) from error
     except (OSError, SyntaxError, ValueError, KeyError, EOFError, IndexError, TypeError, OverflowError) as error:
-        raise Rejected(f"“{name}”不是完整的图片，可能已损坏或没有传完。请重新选择。") from error
+        raise Rejected(_("“{name}”不是完整的图片，可能已损坏或没有传完。请重新选择。").format(name=name)) from error
     return target.getvalue()
 
 
@@ -242,7 +257,7 @@ def _redraw_still(picture: Image.Image, form: str, target: io.BytesIO) -> None:
 
 def _redraw_moving(name: str, picture: Image.Image, form: str, target: io.BytesIO) -> None:
     if max(picture.size) > LONGEST_SIDE:
-        raise Rejected(f"“{name}”的像素太多，请缩小后再上传。")
+        raise Rejected(_("“{name}”的像素太多，请缩小后再上传。").format(name=name))
     frames, pauses = [], []
     for frame in ImageSequence.Iterator(picture):
         pauses.append(int(frame.info.get("duration", 100)))

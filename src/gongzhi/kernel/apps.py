@@ -3,13 +3,15 @@
 from django.apps import AppConfig
 from django.conf import settings
 
+from gongzhi.tongue import later
+
 
 class KernelConfig(AppConfig):
     """Registers the checks of the declarations, and lets every desk declare its services."""
 
     name = "gongzhi.kernel"
     label = "kernel"
-    verbose_name = "内核"
+    verbose_name = later("内核")
 
     def import_models(self) -> None:
         """Import the kernel's tables, then the services of the desks, which stand on them."""

@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel import owing
@@ -92,20 +93,20 @@ def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> No
         raise Absent  # before the form is looked at: what is wrong with it must not tell that the record exists
     draft.values, errors = draft.bound.clean(form)
     if files and not action.files:
-        errors["files"] = ["这项操作不能带附件。"]
+        errors["files"] = [_("这项操作不能带附件。")]
     if not action.creates and draft.record is None:
         raise Absent
     if not action.creates and action.versioned and draft.version is None:
-        errors["version"] = ["页面缺少版本号，请刷新后重试。"]
+        errors["version"] = [_("页面缺少版本号，请刷新后重试。")]
     if draft.version is not None and not 0 < draft.version < 2**31:
-        errors["version"] = ["页面的版本号不对，请刷新后重试。"]
+        errors["version"] = [_("页面的版本号不对，请刷新后重试。")]
     if draft.key is not None and not 1 <= len(draft.key) <= 80:
-        errors["key"] = ["提交编号应为 1 到 80 个字符。"]
+        errors["key"] = [_("提交编号应为 1 到 80 个字符。")]
     known = atlas()
     if draft.values.get("place") is not None and draft.values["place"] not in known.places:
-        errors["place"] = ["没有这个地点，请重新选择。"]
+        errors["place"] = [_("没有这个地点，请重新选择。")]
     if draft.values.get("agency") is not None and draft.values["agency"] not in known.agencies:
-        errors["agency"] = ["没有这个单位，或它已经撤销，请重新选择。"]
+        errors["agency"] = [_("没有这个单位，或它已经撤销，请重新选择。")]
     if errors:
         raise Invalid(errors)
 
@@ -142,9 +143,17 @@ def _whole(draft: Draft) -> None:
         again = draft.key is not None and Entry.objects.filter(post_id=draft.actor.post, idem=draft.key).exists()
     title = service(draft.service.part_of).title
     if row is None:
-        raise Invalid({WHOLE: [f"没有编号为“{number[:40]}”的{title}，或您看不到它。请检查编号。"]})
+        raise Invalid(
+            {
+                WHOLE: [
+                    _("没有编号为“{number}”的{title}，或您看不到它。请检查编号。").format(
+                        number=number[:40], title=title
+                    )
+                ]
+            }
+        )
     if row[2] is not None and not again:
-        raise Invalid({WHOLE: [f"这条{title}已经结束，不能再往里加。"]})
+        raise Invalid({WHOLE: [_("这条{title}已经结束，不能再往里加。").format(title=title)]})
     draft.arguments["whole"] = row[0]
     if draft.values.get("place") is None:
         draft.values["place"] = row[1]

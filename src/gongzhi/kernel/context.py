@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.keys import keyed_hash
 from gongzhi.kernel.models import Register
@@ -58,7 +59,7 @@ def actor_of(post: int) -> Actor:
     """Return the actor of this post. Raises NoPost."""
     rows = _rows(f"SELECT {_COLUMNS} FROM kernel.post(%s)", post)
     if not rows:
-        raise NoPost("这个岗位已经停用，请重新登录或更换岗位。")
+        raise NoPost(_("这个岗位已经停用，请重新登录或更换岗位。"))
     return Actor(*rows[0])
 
 
@@ -92,7 +93,7 @@ def _where() -> tuple[Any, ...]:
 def _system(login: str, _database: tuple[Any, ...]) -> Actor:
     post = _rows("SELECT kernel.system_post(%s)", login)[0][0]
     if post is None:
-        raise NoPost("数据库里还没有载入城市资料，请先运行 gongzhi init。")
+        raise NoPost(_("数据库里还没有载入城市资料，请先运行 gongzhi init。"))
     return actor_of(post)
 
 
@@ -124,7 +125,7 @@ def acting(actor: Actor) -> Iterator[Actor]:
     try:
         with transaction.atomic():
             if not _rows("SELECT post FROM (SELECT 1 AS post FROM kernel.enter(%s)) s", actor.post):
-                raise NoPost("这个岗位已经停用，请重新登录或更换岗位。")
+                raise NoPost(_("这个岗位已经停用，请重新登录或更换岗位。"))
             yield actor
     finally:
         _current.reset(token)

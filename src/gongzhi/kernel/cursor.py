@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.fields import Day
 from gongzhi.kernel.models import Register
@@ -20,7 +21,7 @@ class BadCursor(ValueError):
     """The cursor is none of this list's."""
 
     def __init__(self) -> None:
-        super().__init__("这个翻页标记不属于这个列表，请从第一页开始。")
+        super().__init__(_("这个翻页标记不属于这个列表，请从第一页开始。"))
 
 
 def page(

@@ -13,6 +13,7 @@ import orjson
 import psycopg
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel.act import execute
@@ -25,8 +26,9 @@ from gongzhi.kernel.places import child_path
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import ADMIN, CENTRE, GRID, HANDLER, MANAGER, OPERATOR
 from gongzhi.kernel.signin import hash_password
+from gongzhi.tongue import later
 
-KINDS = {"agency": "职能单位", "dispatch": "受理中心", "centre": "县区中心"}
+KINDS = {"agency": later("职能单位"), "dispatch": later("受理中心"), "centre": later("县区中心")}
 GIVEN = (OPERATOR, HANDLER, CENTRE, MANAGER, ADMIN, GRID)
 """The roles that an administrator can give; those of the system's own parts cannot be given."""
 
@@ -49,7 +51,11 @@ def move_place(actor: Actor, place: int, parent: int) -> None:
         raise Invalid(
             {
                 "parent": [
-                    f"{level_title(here.level)}只能归到{level_title(wanted)}之下。" if wanted else "整座城市不能划转。"
+                    _("{level_title}只能归到{level_title2}之下。").format(
+                        level_title=level_title(here.level), level_title2=level_title(wanted)
+                    )
+                    if wanted
+                    else _("整座城市不能划转。")
                 ]
             }
         )
@@ -64,9 +70,9 @@ def merge_places(actor: Actor, place: int, into: int, on: date) -> None:
     """End a place on a day and give its records, posts and names to another; what lies below must be moved first."""
     here, other = _place("place", place), _place("into", into)
     if here.pk == other.pk or here.level != other.level:
-        raise Invalid({"into": ["只能并入同一级的另一个地点。"]})
+        raise Invalid({"into": [_("只能并入同一级的另一个地点。")]})
     if Place.objects.filter(parent=here, ended_on=None).exists():
-        raise Invalid({"place": ["它下面还有地点，请先把它们移到别处。"]})
+        raise Invalid({"place": [_("它下面还有地点，请先把它们移到别处。")]})
     change(
         actor, "end_place", "bigint, bigint, date", [place, into, on],
         {"place": place, "into": into, "on": on.isoformat()},
@@ -77,7 +83,7 @@ def split_place(actor: Actor, place: int, name: str, code: str, since: date) -> 
     """Make a new place beside ``place``, under the same parent; return its id. What belongs to it is then moved there."""
     here = _place("place", place)
     if here.parent is None:
-        raise Invalid({"place": ["全市不能拆分。"]})
+        raise Invalid({"place": [_("全市不能拆分。")]})
     return add_place(actor, here.parent_id or 0, name, code, since)
 
 
@@ -88,7 +94,7 @@ def add_place(actor: Actor, parent: int, name: str, code: str, since: date) -> i
     above = _place("parent", parent)
     level = city().below(above.level)
     if not level:
-        raise Invalid({"parent": [f"{level_title(above.level)}之下不再分级。"]})
+        raise Invalid({"parent": [_("{level_title}之下不再分级。").format(level_title=level_title(above.level))]})
     return int(
         change(
             actor,
@@ -122,7 +128,7 @@ def _put_agency(
     _text("title", title, 80)
     _text("short", short, 20)
     if kind not in KINDS:
-        raise Invalid({"kind": ["请选择单位类别。"]})
+        raise Invalid({"kind": [_("请选择单位类别。")]})
     _place("place", place)
     return int(
         change(
@@ -146,7 +152,7 @@ def add_account(actor: Actor, login: str, name: str, password: str) -> int:
     """Make an account; return its id. It can sign in once it has a post."""
     login = login.strip().casefold()
     if not re.fullmatch(r"[a-z0-9一-鿿][a-z0-9一-鿿._-]{1,59}", login):
-        raise Invalid({"login": ["登录名应为 2 到 60 个字母、数字或汉字。"]})
+        raise Invalid({"login": [_("登录名应为 2 到 60 个字母、数字或汉字。")]})
     _text("name", name, 60)
     return int(
         change(
@@ -180,10 +186,10 @@ def add_post(
 ) -> int:
     """Give an account a post; return its id."""
     if role not in {given.code for given in GIVEN}:
-        raise Invalid({"role": ["请选择岗位类别。"]})
+        raise Invalid({"role": [_("请选择岗位类别。")]})
     _place("place", place)
     if agency not in atlas().agencies:
-        raise Invalid({"agency": ["没有这个单位，或它已经撤销。"]})
+        raise Invalid({"agency": [_("没有这个单位，或它已经撤销。")]})
     since = since or timezone.localdate()
     return int(
         change(
@@ -235,9 +241,9 @@ def changes(actor: Actor, limit: int = 100) -> list[Change]:
 
 
 TITLES = {
-    "rename_place": "更名", "move_place": "划转", "merge_places": "合并", "add_place": "新增地点", "add_agency": "新增单位",
-    "change_agency": "变更单位", "add_account": "新增账号", "change_account": "变更账号", "add_post": "新增岗位",
-    "end_post": "停用岗位", "put_contact": "登记联系方式", "confirm_contact": "核实联系方式", "drop_contact": "删除联系方式",
+    "rename_place": later("更名"), "move_place": later("划转"), "merge_places": later("合并"), "add_place": later("新增地点"), "add_agency": later("新增单位"),
+    "change_agency": later("变更单位"), "add_account": later("新增账号"), "change_account": later("变更账号"), "add_post": later("新增岗位"),
+    "end_post": later("停用岗位"), "put_contact": later("登记联系方式"), "confirm_contact": later("核实联系方式"), "drop_contact": later("删除联系方式"),
 }  # fmt: skip
 """The directory's actions in words."""
 
@@ -256,9 +262,9 @@ def change(actor: Actor, function: str, types: str, arguments: list[Any], said: 
             [actor.post, entry, now, body, *arguments],
         )[0]
     except psycopg.errors.UniqueViolation as error:
-        raise Invalid({"code": ["这个代码或登录名已经有了，请换一个。"]}) from error
+        raise Invalid({"code": [_("这个代码或登录名已经有了，请换一个。")]}) from error
     except psycopg.errors.ForeignKeyViolation as error:
-        raise Invalid({"": ["所选的账号、单位或地点已经不存在，请刷新页面。"]}) from error
+        raise Invalid({"": [_("所选的账号、单位或地点已经不存在，请刷新页面。")]}) from error
     forget()
     if not answer:
         raise Absent
@@ -268,7 +274,7 @@ def change(actor: Actor, function: str, types: str, arguments: list[Any], said: 
 def _place(name: str, pk: int) -> Place:
     place = Place.objects.select_related("parent").filter(pk=pk, ended_on=None).first()
     if place is None:
-        raise Invalid({name: ["没有这个地点，请重新选择。"]})
+        raise Invalid({name: [_("没有这个地点，请重新选择。")]})
     return place
 
 
@@ -278,7 +284,7 @@ def _free_path(above: Place) -> str:
 
 def _text(name: str, text: str, longest: int) -> None:
     if not text.strip() or len(text) > longest:
-        raise Invalid({name: [f"请填写，不超过 {longest} 个字。"]})
+        raise Invalid({name: [_("请填写，不超过 {longest} 个字。").format(longest=longest)]})
 
 
 def _password(password: str) -> str:

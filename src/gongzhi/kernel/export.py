@@ -15,7 +15,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from xlsxwriter import Workbook
 
 from gongzhi.kernel.fields import Code, Fact, Flag, Money
@@ -23,6 +22,7 @@ from gongzhi.kernel.forms import OWN_FIELDS, WHOLE
 from gongzhi.kernel.generate import PART
 from gongzhi.kernel.models import Agency, Link, Place, Register
 from gongzhi.kernel.service import Service
+from gongzhi.tongue import later
 
 MOST = 200_000
 """Rows of one export; a workbook holds a million."""
@@ -33,11 +33,11 @@ _CELL = 32_000  # characters; XLSX ends at 32,767
 _REGISTER = (
     "pk", "number", "title", "stage_code", "agency_id", "place_id", "opened_at", "due_at", "closed_at", "lon", "lat",
 )  # fmt: skip
-NUMBER, AGENCY, PLACE, PLACE_CODE = _("编号"), _("责任单位"), _("地点"), _("地点代码")
-LON, LAT = _("经度"), _("纬度")
+NUMBER, AGENCY, PLACE, PLACE_CODE = later("编号"), later("责任单位"), later("地点"), later("地点代码")
+LON, LAT = later("经度"), later("纬度")
 """Headers that an import reads again (``intake.declared``)."""
 _HEAD = (
-    NUMBER, _("标题"), _("环节"), AGENCY, PLACE, PLACE_CODE, _("登记时间"), _("期限"), _("结束时间"), LON, LAT,
+    NUMBER, later("标题"), later("环节"), AGENCY, PLACE, PLACE_CODE, later("登记时间"), later("期限"), later("结束时间"), LON, LAT,
 )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def heads(service: Service) -> list[str]:
 def rows(service: Service, found: "QuerySet[Register]") -> Iterator[list[Any]]:
     """Yield the cells of each record: texts, numbers, days and moments (naive, in the city's time)."""
     book = _Book(
-        {stage.code: stage.title for stage in service.procedure.stages},
+        {stage.code: str(stage.title) for stage in service.procedure.stages},
         dict(Agency.objects.values_list("pk", "title")), {pk: (name, code) for pk, name, code in Place.objects.values_list("pk", "name", "code")},
     )  # fmt: skip
     columns = ("pk", *service.facts, "more")
@@ -105,7 +105,7 @@ def _pieces(found: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _register(row: Any, book: _Book) -> list[Any]:
-    _, number, title, stage, agency, place, opened, due, closed, lon, lat = row
+    _other, number, title, stage, agency, place, opened, due, closed, lon, lat = row
     return [
         number, title, book.stages.get(stage, stage), book.agencies[agency], *book.places[place],
         _local(opened), _local(due), _local(closed), lon, lat,
@@ -119,7 +119,7 @@ def _local(at: datetime | None) -> datetime | None:
 def _cell(fact: Fact) -> Callable[[Any], Any]:
     """Return what makes a cell of the fact's value."""
     if isinstance(fact, Code):
-        titles = fact.titles()
+        titles = {code: str(title) for code, title in fact.titles().items()}
         return lambda value: titles.get(value, value) if value else None
     if isinstance(fact, Flag):
         return fact.display

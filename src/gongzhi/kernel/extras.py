@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from jsonschema import Draft202012Validator, SchemaError
 
 from gongzhi.kernel.fields import Code, Day, Fact, Flag, Json, Line, Measure, Text, Whole
@@ -49,14 +50,16 @@ def extras(service: str) -> Extras:
             name: _fact(name, about, name in said.get("required", ())) for name, about in said["properties"].items()
         }
     except (SchemaError, KeyError, TypeError, ValueError) as error:
-        raise PackError(f"extras/{service}.json 不是可用的 JSON Schema：{error}") from error
+        raise PackError(
+            _("extras/{service}.json 不是可用的 JSON Schema：{error}").format(service=service, error=error)
+        ) from error
     return Extras(facts, said)
 
 
 def _fact(name: str, about: Mapping[str, Any], required: bool) -> Fact:
     """Return the fact that a property of the schema describes. Raises ValueError for a type that has none."""
     if not name.isidentifier() or not name.isascii():
-        raise ValueError(f"字段名“{name}”只能用英文字母、数字和下划线")
+        raise ValueError(_("字段名“{name}”只能用英文字母、数字和下划线").format(name=name))
     options: dict[str, Any] = {"blank": not required, "help_text": about.get("description", "")}
     title = str(about.get("title", name))
     made: Fact
@@ -77,7 +80,11 @@ def _fact(name: str, about: Mapping[str, Any], required: bool) -> Fact:
             longest = int(about.get("maxLength", 120))
             made = (Text if longest > _LONG else Line)(title, max_length=longest, **options)
         case _:
-            raise ValueError(f"字段“{name}”的类型 {about.get('type')!r} 不能用；小数请写成 string 加 format decimal")
+            raise ValueError(
+                _("字段“{name}”的类型 {get!r} 不能用；小数请写成 string 加 format decimal").format(
+                    name=name, get=about.get("type")
+                )
+            )
     made.name = name
     return made
 
@@ -87,7 +94,7 @@ def _blamed(error: Any, facts: Mapping[str, Fact]) -> tuple[str, str]:
     if error.path:
         name = str(error.path[0])
         title = facts[name].verbose_name if name in facts else name
-        return name, f"“{title}”的内容不符合本市的规定。"
+        return name, _("“{title}”的内容不符合本市的规定。").format(title=title)
     missing = next(
         (
             name
@@ -96,4 +103,6 @@ def _blamed(error: Any, facts: Mapping[str, Fact]) -> tuple[str, str]:
         ),
         "",
     )
-    return missing, "请填写这一项。" if missing else str(error.schema.get("title") or "附加信息之间不一致，请检查。")
+    return missing, _("请填写这一项。") if missing else str(
+        error.schema.get("title") or _("附加信息之间不一致，请检查。")
+    )

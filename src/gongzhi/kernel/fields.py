@@ -13,9 +13,12 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel import money
 from gongzhi.kernel.codes import titles
+from gongzhi.kernel.dates import day
+from gongzhi.tongue import later
 
 Json = str | int | bool | None
 
@@ -154,16 +157,19 @@ class Day(Fact, models.DateField):  # type: ignore[type-arg]
         """2026年11月23日."""
         if isinstance(value, str) and value:
             value = date.fromisoformat(value)
-        return f"{value.year}年{value.month}月{value.day}日" if value else ""
+        return day(value)
 
 
 def _in_calendar(value: date) -> None:
     if not 1800 <= value.year < 2200:
-        raise ValidationError("年份应在 1800 到 2199 之间。")
+        raise ValidationError(_("年份应在 1800 到 2199 之间。"))
 
 
-YES_NO: Mapping[str, str] = {"yes": "是", "no": "否"}
-_YES, _NO = frozenset(("yes", "true", "1", "on", "是", "有")), frozenset(("no", "false", "0", "off", "否", "无"))
+YES_NO: Mapping[str, str] = {"yes": later("是"), "no": later("否")}
+_YES, _NO = (
+    frozenset(("yes", "true", "1", "on", "是", "有")),
+    frozenset(("no", "false", "0", "off", "否", "无")),
+)
 
 
 class FlagChoice(forms.Field):
@@ -177,7 +183,7 @@ class FlagChoice(forms.Field):
             return value if isinstance(value, bool) else None
         said = str(value).strip().casefold()
         if said not in _YES | _NO:
-            raise ValidationError("请选择“是”或“否”。")
+            raise ValidationError(_("请选择“是”或“否”。"))
         return said in _YES
 
 
@@ -203,7 +209,7 @@ class Flag(Fact, models.BooleanField):  # type: ignore[type-arg]
 
     def display(self, value: Any) -> str:
         """是, 否, or nothing."""
-        return "" if value is None else YES_NO["yes" if value else "no"]
+        return "" if value is None else str(YES_NO["yes" if value else "no"])
 
 
 class Measure(Fact, models.DecimalField):  # type: ignore[type-arg]
@@ -253,11 +259,11 @@ class MoneyField(forms.Field):
         try:
             amount = Decimal(money.bare(str(value))).scaleb(money.decimals())
         except InvalidOperation:
-            raise ValidationError(f"请填写金额，例如 {money.plain(128000)}。") from None
+            raise ValidationError(_("请填写金额，例如 {plain}。").format(plain=money.plain(128000))) from None
         if not amount.is_finite() or not 0 <= amount <= 10**15:
-            raise ValidationError("金额超出了可以填写的范围。")
+            raise ValidationError(_("金额超出了可以填写的范围。"))
         if amount != amount.to_integral_value():
-            raise ValidationError(f"金额最多 {money.decimals()} 位小数。")
+            raise ValidationError(_("金额最多 {decimals} 位小数。").format(decimals=money.decimals()))
         return int(amount)
 
 
@@ -323,7 +329,7 @@ class Code(Fact, models.CharField):
     def formfield(self, **options: Any) -> Any:
         """Return a select of the list; it is read when the form is made, so a new list shows at once."""
         required = options.pop("required", not self.blank)
-        first = [] if required and self.codes else [("", "请选择")]
+        first = [] if required and self.codes else [("", _("请选择"))]
         return CodeChoice(
             codes=self.titles,
             choices=lambda: [*first, *self.titles().items()],
@@ -334,4 +340,4 @@ class Code(Fact, models.CharField):
 
     def display(self, value: Any) -> str:
         """Return the title, or the code where the list no longer has it."""
-        return self.titles().get(value, value) if value else ""
+        return str(self.titles().get(value, value)) if value else ""

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.extras import Extras, extras
 from gongzhi.kernel.fields import Fact, Json
 from gongzhi.kernel.models.places import city
+from gongzhi.tongue import later
 
 if TYPE_CHECKING:
     from gongzhi.kernel.service import Service
 
-PERSON_FIELDS: Mapping[str, str] = {"name": "姓名", "phone": "电话", "address": "住址"}
+PERSON_FIELDS: Mapping[str, str] = {"name": later("姓名"), "phone": later("电话"), "address": later("住址")}
 _PHONE = re.compile(r"^\+?[0-9(][0-9 \-()]{4,19}$")
 
 
@@ -27,7 +29,9 @@ def _phone(value: str) -> None:
     if not _PHONE.fullmatch(value):
         example = city().phone
         raise ValidationError(
-            f"请填写电话号码，只含数字，例如 {example}。" if example else "请填写电话号码，只含数字。"
+            _("请填写电话号码，只含数字，例如 {example}。").format(example=example)
+            if example
+            else _("请填写电话号码，只含数字。")
         )
 
 
@@ -57,9 +61,11 @@ class PointField(forms.Field):
             lon, lat = (float(part) for part in parts)
         except (TypeError, ValueError) as error:
             lon, lat = city().centre
-            raise ValidationError(f"位置应为“经度,纬度”，例如 {lon:.2f},{lat:.2f}。") from error
+            raise ValidationError(
+                _("位置应为“经度,纬度”，例如 {lon:.2f},{lat:.2f}。").format(lon=lon, lat=lat)
+            ) from error
         if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-            raise ValidationError("位置超出了经纬度的范围。")
+            raise ValidationError(_("位置超出了经纬度的范围。"))
         return round(lon, 6), round(lat, 6)
 
 
@@ -109,7 +115,7 @@ def _whole_text(value: Any) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise ValidationError("这里有无法保存的字符，请删去后重新输入。") from error
+            raise ValidationError(_("这里有无法保存的字符，请删去后重新输入。")) from error
     return value
 
 
@@ -167,7 +173,7 @@ class BoundForm:
             except ValidationError as error:
                 errors[name] = list(error.messages)
         for name in raw.keys() - self.fields.keys():
-            errors[name] = ["这一项不属于此表单。"]
+            errors[name] = [_("这一项不属于此表单。")]
         if not errors:
             errors = {name: [text] for name, text in self.form.check(values).items()}
             errors |= self.city.faults(self.more(values))
@@ -191,9 +197,9 @@ WHOLE = "whole"
 """Form field of a part: the number of the record that it belongs to."""
 
 OWN_FIELDS: Mapping[str, Any] = {
-    WHOLE: lambda must: forms.CharField(label="所属事项编号", max_length=40, required=must),
-    "title": lambda must: forms.CharField(label="标题", max_length=120, required=must),
-    "place": lambda must: PlaceField(label="所属地点", required=must),
-    "agency": lambda must: AgencyField(label="责任单位", required=must),
-    "point": lambda must: PointField(label="位置", required=must),
+    WHOLE: lambda must: forms.CharField(label=_("所属事项编号"), max_length=40, required=must),
+    "title": lambda must: forms.CharField(label=_("标题"), max_length=120, required=must),
+    "place": lambda must: PlaceField(label=_("所属地点"), required=must),
+    "agency": lambda must: AgencyField(label=_("责任单位"), required=must),
+    "point": lambda must: PointField(label=_("位置"), required=must),
 }

@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
 from gongzhi.kernel.service import Service
+from gongzhi.tongue import later
 
-FORGOTTEN = "内容已按保存期限销毁"
-_LOOKED = "查看了个人信息"
+FORGOTTEN = later("内容已按保存期限销毁")
+_LOOKED = later("查看了个人信息")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _label(service: Service, labels: Mapping[str, Fact], name: str) -> str:
 
 def _disclosed(service: Service, entry: Entry, look: Disclosure | None, outside: bool) -> Line:
     purposes = dict(service.purposes)
-    facts: Iterable[tuple[str, str]] = [("用途", purposes.get(look.purpose, look.purpose))] if look else []
+    facts: Iterable[tuple[str, str]] = [(_("用途"), purposes.get(look.purpose, look.purpose))] if look else []
     return Line(
         entry.at, entry.recorded_at, "" if outside else entry.account.name, entry.agency.title, "disclose", _LOOKED,
         "", [], list(facts), [],

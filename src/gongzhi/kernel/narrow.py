@@ -26,6 +26,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.codes import below
 from gongzhi.kernel.context import Actor
@@ -33,10 +34,11 @@ from gongzhi.kernel.fields import YES_NO, Code, Fact, Flag, Measure, Whole
 from gongzhi.kernel.models import Place, Register
 from gongzhi.kernel.search import find_keys
 from gongzhi.kernel.service import Service
+from gongzhi.tongue import later, listed
 
-STATES: Mapping[str, str] = {"open": "在办", "late": "已超期", "closed": "已结束"}
+STATES: Mapping[str, str] = {"open": later("在办"), "late": later("已超期"), "closed": later("已结束")}
 SPANS: Mapping[str, tuple[str, str]] = {
-    "opened": ("opened_at", "登记日期"), "due": ("due_at", "期限"), "closed": ("closed_at", "结束日期"),
+    "opened": ("opened_at", later("登记日期")), "due": ("due_at", later("期限")), "closed": ("closed_at", later("结束日期")),
 }  # fmt: skip
 ORDERS: Mapping[str, str] = {"opened": "opened_at", "due": "due_at", "number": "number", "title": "title"}
 DEFAULT_ORDER = "-opened"
@@ -99,7 +101,7 @@ def narrow(service: Service, actor: Actor, given: Mapping[str, str]) -> Narrowin
 
 def _one(made: Narrowing, actor: Actor, name: str, text: str) -> None:
     """Add one condition. Raises ValueError and ValidationError with a sentence."""
-    head, _, end = name.rpartition(".")
+    head, _other, end = name.rpartition(".")
     if end in ("from", "to") and head:
         _span(made, head, end, text)
     elif name in _REGISTER:
@@ -111,10 +113,10 @@ def _one(made: Narrowing, actor: Actor, name: str, text: str) -> None:
     elif name in made.service.all_facts:
         made.facts &= _fact(made.service, name, text)
     else:
-        raise ValueError("这项业务没有这个筛选条件。")
+        raise ValueError(_("这项业务没有这个筛选条件。"))
 
 
-def _state(_: Service, text: str) -> Q:
+def _state(_other: Service, text: str) -> Q:
     match text:
         case "open":
             return Q(closed_at=None)
@@ -122,31 +124,31 @@ def _state(_: Service, text: str) -> Q:
             return Q(closed_at__isnull=False)
         case "late":
             return Q(closed_at=None, paused_at=None, due_at__lt=timezone.now()) & ~Q(due_source="")
-    raise ValueError(f"状态只能是：{'、'.join(STATES)}。")
+    raise ValueError(_("状态只能是：{known}。").format(known=listed(STATES)))
 
 
 def _stage(service: Service, text: str) -> Q:
     codes = text.split(",")
     known = {stage.code for stage in service.procedure.stages}
     if set(codes) - known:
-        raise ValueError(f"环节只能是：{'、'.join(sorted(known))}。")
+        raise ValueError(_("环节只能是：{known}。").format(known=listed(sorted(known))))
     return Q(stage_code__in=codes)
 
 
-def _agency(_: Service, text: str) -> Q:
+def _agency(_other: Service, text: str) -> Q:
     return Q(agency__in=[_key(part) for part in text.split(",")])
 
 
-def _place(_: Service, text: str) -> Q:
+def _place(_other: Service, text: str) -> Q:
     place = Place.objects.filter(pk=_key(text)).first()
     if place is None:
-        raise ValueError("没有这个地点。")
+        raise ValueError(_("没有这个地点。"))
     return Q(place_path__gte=place.path, place_path__lt=place.high)
 
 
 def _key(text: str) -> int:
     if not text.isdecimal() or len(text) > 15:
-        raise ValueError("应为编号。")
+        raise ValueError(_("应为编号。"))
     return int(text)
 
 
@@ -166,7 +168,7 @@ def _span(made: Narrowing, name: str, end: str, text: str) -> None:
         return
     fact = made.service.all_facts.get(name)
     if fact is None or not fact.ranges:
-        raise ValueError("这一项不能按范围筛选。")
+        raise ValueError(_("这一项不能按范围筛选。"))
     lookup = GreaterThanOrEqual if end == "from" else LessThanOrEqual
     made.facts &= Q(lookup(compared(made.service, name), _value(made.service, name, text)))
 
@@ -175,17 +177,17 @@ def _fact(service: Service, name: str, text: str) -> Q:
     fact, key = service.all_facts[name], name if name in service.facts else f"more__{name}"
     if isinstance(fact, Flag):
         if text not in YES_NO:
-            raise ValueError("只能是 yes 或 no。")
+            raise ValueError(_("只能是 yes 或 no。"))
         return Q(**{key: text == "yes"})
     if isinstance(fact, Code):
         codes = [code for part in text.split(",") for code in below(fact.source, part)]
         known = fact.titles()
         if any(code not in known for code in codes):
-            raise ValueError("没有这个选项。")
+            raise ValueError(_("没有这个选项。"))
         return Q(**{f"{key}__in": codes})
     if fact.ranges:
         return Q(Exact(compared(service, name), _value(service, name, text)))
-    raise ValueError("文字请用 q 查找。")
+    raise ValueError(_("文字请用 q 查找。"))
 
 
 def compared(service: Service, name: str) -> Any:
@@ -211,7 +213,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError("日期应写成 2026-11-23。") from None
+        raise ValueError(_("日期应写成 2026-11-23。")) from None
 
 
 def _midnight(day: date) -> datetime:
@@ -221,7 +223,7 @@ def _midnight(day: date) -> datetime:
 def _order(service: Service, text: str) -> str:
     name = text.removeprefix("-")
     if name not in ORDERS and not sortable(service.all_facts.get(name)):
-        raise ValueError("不能按这一项排列。")
+        raise ValueError(_("不能按这一项排列。"))
     return text
 
 

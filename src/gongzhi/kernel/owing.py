@@ -4,6 +4,7 @@ from typing import cast
 from uuid import UUID
 
 import orjson
+from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel import workdays
@@ -28,7 +29,7 @@ def agency(draft: Draft) -> int | None:
             if agency is None and kind is Gives.CENTRE:
                 agency = atlas().nearest(Gives.DISPATCH.value, path)
             if agency is None:
-                raise Invalid({"": ["本市资料里没有可以接收的受理单位，请联系管理员。"]})
+                raise Invalid({"": [_("本市资料里没有可以接收的受理单位，请联系管理员。")]})
             return agency
         case Gives.FILER:
             with acting(draft.actor):
@@ -97,7 +98,7 @@ def effect(draft: Draft) -> None:
                     .first()
                 )
             if other is None:
-                raise Invalid({"other": ["没有这个编号的另一条记录，或您看不到它。请检查编号。"]})
+                raise Invalid({"other": [_("没有这个编号的另一条记录，或您看不到它。请检查编号。")]})
             arguments["other"] = other
         case Effect.TASK:
             arguments.update(
@@ -107,4 +108,4 @@ def effect(draft: Draft) -> None:
             try:
                 arguments["task"] = UUID(str(values["task_id"]))
             except ValueError:
-                raise Invalid({"task_id": ["没有这项任务。"]}) from None
+                raise Invalid({"task_id": [_("没有这项任务。")]}) from None

@@ -14,6 +14,8 @@ from typing import Any
 
 from gongzhi.kernel.city import City, PackError, pack_folder, read_city
 from gongzhi.kernel.roles import STAFF
+from gongzhi.tongue import clauses, listed
+from gongzhi.tongue import told as _
 
 __all__ = [
     "AccountRow", "AgencyRow", "CategoryRow", "NameRow", "Pack", "PackError", "PlaceRow", "PostRow", "load_pack", "pack_file",
@@ -135,7 +137,7 @@ def pack_text(city: str, name: str) -> str | None:
     try:
         return path.read_text(encoding="utf-8") if path.is_file() else None
     except UnicodeDecodeError as error:
-        raise PackError(f"{name} 不是 UTF-8 编码。") from error
+        raise PackError(_("{name} 不是 UTF-8 编码。").format(name=name)) from error
 
 
 def pack_file(city: str, name: str) -> Any:
@@ -144,19 +146,23 @@ def pack_file(city: str, name: str) -> Any:
     try:
         return None if text is None else json.loads(text)
     except ValueError as error:
-        raise PackError(f"{name} 不是有效的 JSON：{error}") from error
+        raise PackError(_("{name} 不是有效的 JSON：{error}").format(name=name, error=error)) from error
 
 
 def _rows[T](path: Traversable, make: Callable[[dict[str, str]], T]) -> Iterator[T]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise PackError(f"读不了 {path.name}：文件应是 UTF-8 编码的 CSV({error})。") from error
+        raise PackError(
+            _("读不了 {name}：文件应是 UTF-8 编码的 CSV({error})。").format(name=path.name, error=error)
+        ) from error
     for number, row in enumerate(csv.DictReader(text.splitlines()), start=2):
         try:
             yield make({name: (value or "").strip() for name, value in row.items() if name})
         except (KeyError, ValueError, TypeError) as error:
-            raise PackError(f"{path.name} 第 {number} 行有误：{error}") from error
+            raise PackError(
+                _("{name} 第 {number} 行有误：{error}").format(name=path.name, number=number, error=error)
+            ) from error
 
 
 def _day(text: str) -> date | None:
@@ -203,35 +209,43 @@ def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list o
     agencies = {row.code for row in pack.agencies}
     faults: list[str] = []
     if len(places) != len(pack.places):
-        faults.append("places.csv 里有重复的 code")
+        faults.append(_("places.csv 里有重复的 code"))
     if len(agencies) != len(pack.agencies):
-        faults.append("agencies.csv 里有重复的 code")
+        faults.append(_("agencies.csv 里有重复的 code"))
     order, top = pack.city.order, pack.city.top
     if [row.level for row in pack.places].count(top) != 1:
-        faults.append(f"places.csv 里应当恰好有一个 {top}")
+        faults.append(_("places.csv 里应当恰好有一个 {top}").format(top=top))
     if not any(row.kind == "dispatch" for row in pack.agencies):
-        faults.append("agencies.csv 里缺少 kind 为 dispatch 的受理单位")
-    faults += [f"names.csv：没有代码为 {code} 的地点" for code in former if code not in places]
+        faults.append(_("agencies.csv 里缺少 kind 为 dispatch 的受理单位"))
+    faults += [_("names.csv：没有代码为 {code} 的地点").format(code=code) for code in former if code not in places]
     for row in pack.places:
         above = places.get(row.parent or "")
         if row.level != top and (above is None or order[above.level] != order[row.level] - 1):
-            faults.append(f"places.csv:{row.name}({row.code})的上级不对")
+            faults.append(_("places.csv:{name}({code})的上级不对").format(name=row.name, code=row.code))
     faults += [
-        f"agencies.csv:{row.title} 的地点 {row.place} 不存在" for row in pack.agencies if row.place not in places
+        _("agencies.csv:{title} 的地点 {place} 不存在").format(title=row.title, place=row.place)
+        for row in pack.agencies
+        if row.place not in places
     ]
     for account in pack.accounts:
         for post in account.posts:
             if post.agency not in agencies or post.place not in places:
-                faults.append(f"accounts.csv:{account.login} 的单位或地点不存在")
+                faults.append(_("accounts.csv:{login} 的单位或地点不存在").format(login=account.login))
             if post.role not in _STAFF:
                 faults.append(
-                    f"accounts.csv:{account.login} 的角色 {post.role} 不存在，可用的有 {'、'.join(sorted(_STAFF))}"
+                    _("accounts.csv:{login} 的角色 {role} 不存在，可用的有 {known}").format(
+                        login=account.login, role=post.role, known=listed(sorted(_STAFF))
+                    )
                 )
     codes = {row.code for row in pack.taxonomy}
     if pack.city.unknown and pack.city.unknown not in codes:
-        faults.append(f"city.toml：taxonomy.csv 里没有类别 {pack.city.unknown}")
+        faults.append(_("city.toml：taxonomy.csv 里没有类别 {unknown}").format(unknown=pack.city.unknown))
     for kind in pack.taxonomy:
         if kind.agency not in agencies or (kind.parent and kind.parent not in codes):
-            faults.append(f"taxonomy.csv:{kind.title} 的单位或上级类别不存在")
+            faults.append(_("taxonomy.csv:{title} 的单位或上级类别不存在").format(title=kind.title))
     if faults:
-        raise PackError(";".join(faults[:5]) + ("。" if len(faults) <= 5 else f";等 {len(faults)} 处。"))
+        raise PackError(
+            clauses(faults[:5])
+            if len(faults) <= 5
+            else _("{faults}；等 {count} 处").format(faults=clauses(faults[:5]), count=len(faults))
+        )

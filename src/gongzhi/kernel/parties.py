@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel.act import execute
@@ -32,10 +33,10 @@ def ask(actor: Actor, party: UUID, purpose: str, fields: Sequence[str] = ()) -> 
         service = found.record.service
         number, record = found.record.number, found.record_id
     if purpose not in dict(service.purposes):
-        raise Invalid({"purpose": ["请选择查看个人信息的用途。"]})
+        raise Invalid({"purpose": [_("请选择查看个人信息的用途。")]})
     wanted = [name for name in PERSON_FIELDS if name in (fields or found.known.split())]
     if not wanted or set(fields) - set(found.known.split()):
-        raise Invalid({"fields": ["没有登记这一项个人信息。"]})
+        raise Invalid({"fields": [_("没有登记这一项个人信息。")]})
     disclosure, entry, now = uuid7(), uuid7(), timezone.now()
     body = canonical(
         {

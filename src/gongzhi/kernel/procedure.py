@@ -4,10 +4,14 @@ An action is an edge: from which stages, to which, who, what form, within how ma
 same table makes the buttons, the deadlines, the database functions and the tests.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from gongzhi.kernel.forms import Form
 from gongzhi.kernel.roles import Role
@@ -51,11 +55,25 @@ class Source:
     article: int = 0
 
     def __str__(self) -> str:
-        """Return the citation as people read it."""
-        return f"《{self.law}》第{self.article}条" if self.law else "本市规定"
+        """Return the citation as the register keeps it: in the source language, whoever acted."""
+        return f"《{self.law}》第{self.article}条" if self.law else _OWN
+
+    @property
+    def cited(self) -> str:
+        """The citation as people read it."""
+        return cited(str(self))
 
 
 CITY: Final = Source()
+_OWN: Final = gettext_noop("本市规定")
+
+
+def cited(kept: str) -> str:
+    """Return a citation that the register keeps, as people read it."""
+    law = re.fullmatch(r"《(.+)》第(\d+)条", kept)
+    if law:
+        return _("《{law}》第{article}条").format(law=law[1], article=law[2])
+    return _(kept) if kept else ""
 
 
 def statute(law: str, article: int) -> Source:

@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-ABSENT = "没有这条记录，或您的岗位不能这样处理它。"
+from gongzhi.kernel.dates import moment
+from gongzhi.tongue import clauses, later
+
+ABSENT = later("没有这条记录，或您的岗位不能这样处理它。")
 """The same sentence whether the record exists or not: a wrong role learns nothing."""
 
 
@@ -18,7 +22,11 @@ class Invalid(Refused):
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         self.errors = {name: list(texts) for name, texts in errors.items()}
-        super().__init__("填写的内容有误：" + ";".join(text for texts in self.errors.values() for text in texts))
+        super().__init__(
+            _("填写的内容有误：{faults}").format(
+                faults=clauses(text for texts in self.errors.values() for text in texts)
+            )
+        )
 
 
 class Absent(Refused):
@@ -38,8 +46,9 @@ class Conflict(Refused):
         self.action_title, self.version, self.stage_title = action_title, version, stage_title
         when = timezone.localtime(at)
         super().__init__(
-            f"{agency}的{who}已于 {when:%Y年%-m月%-d日 %H:%M} 做了“{action_title}”，这条记录现在是“{stage_title}”。"
-            "您的操作没有生效，请看过最新情况后再决定。"
+            _(
+                "{agency}的{who}已于 {at} 做了“{action_title}”，这条记录现在是“{stage_title}”。您的操作没有生效，请看过最新情况后再决定。"
+            ).format(agency=agency, who=who, at=moment(when), action_title=action_title, stage_title=stage_title)
         )
 
 
@@ -48,14 +57,14 @@ class PartsOpen(Refused):
 
     def __init__(self, count: int) -> None:
         self.count = count
-        super().__init__(f"还有 {count} 项没有办结，全部办结后才能做这一步。")
+        super().__init__(_("还有 {count} 项没有办结，全部办结后才能做这一步。").format(count=count))
 
 
 class KeyReused(Refused):
     """The idempotency key belongs to another act."""
 
     def __init__(self) -> None:
-        super().__init__("这次提交的编号已经用于另一项操作。请刷新页面后重新提交。")
+        super().__init__(_("这次提交的编号已经用于另一项操作。请刷新页面后重新提交。"))
 
 
 class ClockWrong(Refused):
@@ -64,7 +73,7 @@ class ClockWrong(Refused):
     def __init__(self, now: datetime) -> None:
         self.now = now
         super().__init__(
-            f"服务器的时钟不一致(数据库时间为 {timezone.localtime(now):%Y年%-m月%-d日 %H:%M}),操作没有生效。请通知管理员校准时间。"
+            _("服务器的时钟不一致(数据库时间为 {at}),操作没有生效。请通知管理员校准时间。").format(at=moment(now))
         )
 
 
@@ -72,4 +81,4 @@ class Unreachable(Refused):
     """The database did not answer; whether an earlier try arrived is settled by trying again with the same key."""
 
     def __init__(self) -> None:
-        super().__init__("暂时连不上数据库，这次操作没有得到确认。内容没有丢失，请稍后再提交一次。")
+        super().__init__(_("暂时连不上数据库，这次操作没有得到确认。内容没有丢失，请稍后再提交一次。"))

@@ -7,6 +7,8 @@ the rule itself stands once, in ``sql/rights.sql``.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gongzhi.tongue import later
+
 
 class Scope(StrEnum):
     """How far a role sees."""
@@ -25,15 +27,15 @@ class Role:
     scope: Scope
 
 
-OPERATOR = Role("operator", "受理员", Scope.AREA)
-HANDLER = Role("handler", "承办人", Scope.AGENCY)
-CENTRE = Role("centre", "县区中心", Scope.AREA)
-MANAGER = Role("manager", "督办员", Scope.AREA)
-ADMIN = Role("admin", "管理员", Scope.AREA)
-GRID = Role("grid", "网格员", Scope.AREA)
-PORTAL = Role("portal", "网上门户", Scope.NONE)
-CLOCK = Role("clock", "时钟", Scope.AREA)
-LOADER = Role("loader", "历史导入", Scope.AREA)
+OPERATOR = Role("operator", later("受理员"), Scope.AREA)
+HANDLER = Role("handler", later("承办人"), Scope.AGENCY)
+CENTRE = Role("centre", later("县区中心"), Scope.AREA)
+MANAGER = Role("manager", later("督办员"), Scope.AREA)
+ADMIN = Role("admin", later("管理员"), Scope.AREA)
+GRID = Role("grid", later("网格员"), Scope.AREA)
+PORTAL = Role("portal", later("网上门户"), Scope.NONE)
+CLOCK = Role("clock", later("时钟"), Scope.AREA)
+LOADER = Role("loader", later("历史导入"), Scope.AREA)
 
 ROLES: dict[str, Role] = {
     role.code: role for role in (OPERATOR, HANDLER, CENTRE, MANAGER, ADMIN, GRID, PORTAL, CLOCK, LOADER)

@@ -4,6 +4,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.limits import allow
 from gongzhi.kernel.models import SignInTry
@@ -23,7 +24,7 @@ class SignInRefused(Exception):
 def hash_password(password: str) -> str:
     """Return what is kept of a password. Raises ValueError, with a sentence, for one that is too short or too long."""
     if not SHORTEST <= len(password) <= 200:
-        raise ValueError(f"密码应有 {SHORTEST} 到 200 个字符。")
+        raise ValueError(_("密码应有 {shortest} 到 200 个字符。").format(shortest=SHORTEST))
     return _hasher.hash(password)
 
 
@@ -31,19 +32,21 @@ def sign_in(login: str, password: str, address: str) -> int:
     """Return the account's id. ``address`` is where the person comes from (60 tries an hour). Raises SignInRefused."""
     login = login.strip().casefold()[:60]
     if not allow(f"signin:{address}", count=60, seconds=3600):
-        raise SignInRefused("从您这里登录的次数太多了，请一小时后再试。")
+        raise SignInRefused(_("从您这里登录的次数太多了，请一小时后再试。"))
     until = SignInTry.objects.filter(login=login).values_list("until", flat=True).first()
     if until and until > timezone.now():
         minutes = max(1, round((until - timezone.now()).total_seconds() / 60))
         raise SignInRefused(
-            f"密码连续输错 {TRIES} 次，这个账号已暂停登录，请 {minutes} 分钟后再试，或请管理员重设密码。"
+            _("密码连续输错 {tries} 次，这个账号已暂停登录，请 {minutes} 分钟后再试，或请管理员重设密码。").format(
+                tries=TRIES, minutes=minutes
+            )
         )
     with connection.cursor() as cursor:
         cursor.execute("SELECT account, password FROM kernel.credentials(%s)", [login])
         account, kept = cursor.fetchone() or (None, "")
     if not _verify(kept, password) or account is None:
         _failed(login)
-        raise SignInRefused("账号或密码不对，请检查后重新输入。")
+        raise SignInRefused(_("账号或密码不对，请检查后重新输入。"))
     SignInTry.objects.filter(login=login).delete()
     return int(account)
 

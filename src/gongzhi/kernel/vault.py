@@ -25,6 +25,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from gongzhi.home import home
 from gongzhi.kernel.admission import Rejected, admit, clean_name
@@ -114,7 +115,11 @@ def store(record_id: UUID, record_key: bytes, uploads: Iterable[Upload]) -> list
     """
     uploads, allowed = list(uploads), limits()
     if len(uploads) > allowed.files:
-        raise Rejected(f"一次最多上传 {allowed.files} 个文件，这次有 {len(uploads)} 个。请分几次上传。")
+        raise Rejected(
+            _("一次最多上传 {files} 个文件，这次有 {count} 个。请分几次上传。").format(
+                files=allowed.files, count=len(uploads)
+            )
+        )
     kept: list[Stored] = []
     room = allowed.act
     try:
@@ -122,7 +127,11 @@ def store(record_id: UUID, record_key: bytes, uploads: Iterable[Upload]) -> list
             content = _read(upload, allowed)
             room -= len(content)
             if room < 0:
-                raise Rejected(f"这些文件合起来超过 {_megabytes(allowed.act)}。请分几次上传，或压缩后再上传。")
+                raise Rejected(
+                    _("这些文件合起来超过 {megabytes}。请分几次上传，或压缩后再上传。").format(
+                        megabytes=_megabytes(allowed.act)
+                    )
+                )
             admitted = admit(upload.name, content)
             address = _address(record_id, admitted.content)
             digest = _write(_path(address), _sealed(_file_key(record_key, record_id, address), admitted.content))
@@ -161,7 +170,11 @@ def _read(upload: Upload, allowed: Limits) -> bytes:
         upload.content.seek(0)  # a form may have looked at it already
         content = upload.content.read(allowed.file + 1)
     if len(content) > allowed.file:
-        raise Rejected(f"“{clean_name(upload.name)}”超过 {_megabytes(allowed.file)}。请压缩或截取后再上传。")
+        raise Rejected(
+            _("“{clean_name}”超过 {megabytes}。请压缩或截取后再上传。").format(
+                clean_name=clean_name(upload.name), megabytes=_megabytes(allowed.file)
+            )
+        )
     return content
 
 
@@ -220,7 +233,7 @@ def _write(path: Path, pieces: Iterator[bytes]) -> str:
             raise
     except OSError as error:
         if error.errno in _FULL:
-            raise NoRoom("服务器的磁盘已满，附件没有保存。请稍后再试，或先不带附件提交。") from error
+            raise NoRoom(_("服务器的磁盘已满，附件没有保存。请稍后再试，或先不带附件提交。")) from error
         raise
     return digest.hexdigest()
 
@@ -238,17 +251,17 @@ def _chunks(path: Path, key: bytes) -> Iterator[bytes]:
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
-        raise Missing("附件的文件不在服务器上，请联系管理员从备份恢复。") from error
+        raise Missing(_("附件的文件不在服务器上，请联系管理员从备份恢复。")) from error
     with file:
         if file.read(1) != _VERSION:
-            raise Tampered("附件的格式不对，可能被改动过。")
+            raise Tampered(_("附件的格式不对，可能被改动过。"))
         sealed, number = file.read(CHUNK + _TAG), 0
         while True:
             following = file.read(CHUNK + _TAG)
             try:
                 yield cipher.decrypt(_nonce(number, not following), sealed, _VERSION)
             except (InvalidTag, ValueError):
-                raise Tampered("附件打不开：内容被改动、被截断，或密钥不符。") from None
+                raise Tampered(_("附件打不开：内容被改动、被截断，或密钥不符。")) from None
             if not following:
                 return
             sealed, number = following, number + 1

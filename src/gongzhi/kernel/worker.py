@@ -13,11 +13,13 @@ import orjson
 from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel import limits, workdays
 from gongzhi.kernel.act import act, execute
 from gongzhi.kernel.atlas import atlas
 from gongzhi.kernel.context import Actor, acting, clock_actor
+from gongzhi.kernel.dates import brief
 from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.procedure import Effect, Gives
 from gongzhi.kernel.refusals import Refused
@@ -41,7 +43,7 @@ def tell_outbox() -> int:
         return 0
     with acting(clock):
         entries = Entry.objects.select_related("record", "account", "agency").in_bulk([row[1] for row in rows])
-        notices = [notice for _, key in rows if key in entries for notice in _of_entry(entries[key])]
+        notices = [notice for _other, key in rows if key in entries for notice in _of_entry(entries[key])]
     xid, last = rows[-1]
     _tell(clock, notices, READER, xid, last)
     return len(rows)
@@ -54,30 +56,46 @@ def _of_entry(entry: Entry) -> Iterable[dict[str, Any]]:
     if service is None or action is None or entry.loader_id or entry.action == "note":
         return
     at, body = entry.at, orjson.loads(entry.body)
-    what = f"{record.number}《{record.title[:40]}》"
+    what = _("{number}《{title}》").format(number=record.number, title=record.title[:40])
     if action.effect is Effect.TASK:
-        yield _notice(entry, record, body["agency"], "task", f"{what}有一项任务交给您单位", at)
+        yield _notice(entry, record, body["agency"], "task", _("{what}有一项任务交给您单位").format(what=what), at)
     elif action.effect is Effect.ESCALATE:
         for agency in {record.agency_id, atlas().nearest("dispatch", record.place_path)} - {None}:
-            yield _notice(entry, record, agency, "escalated", f"{what}已被催办，请尽快处理", at)
+            yield _notice(entry, record, agency, "escalated", _("{what}已被催办，请尽快处理").format(what=what), at)
     elif body["agency"] is not None:
         owed = service.procedure.owed(action.target.code)
         until = (
-            f",请在 {timezone.localtime(record.due_at):%-m月%-d日 %H:%M} 前{owed.title}"
+            _("，请在 {at} 前{title}").format(at=brief(record.due_at), title=owed.title)
             if owed and record.due_at
             else ""
         )
-        yield _notice(entry, record, body["agency"], "assigned", f"{what}转到您单位{until}", at)
+        yield _notice(
+            entry, record, body["agency"], "assigned", _("{what}转到您单位{until}").format(what=what, until=until), at
+        )
     elif action.tells is not Gives.KEEP:
         agency = atlas().nearest(action.tells.value, record.place_path)
         if agency:
-            yield _notice(entry, record, agency, "changed", f"{what}:{entry.agency.short}{action.title}", at)
+            yield _notice(
+                entry,
+                record,
+                agency,
+                "changed",
+                _("{what}：{who}{action}").format(what=what, who=entry.agency.short, action=action.title),
+                at,
+            )
     elif action.versioned and entry.agency_id != record.agency_id:
-        yield _notice(entry, record, record.agency_id, "changed", f"{what}:{_by(entry)}{action.title}", at)
+        yield _notice(
+            entry,
+            record,
+            record.agency_id,
+            "changed",
+            _("{what}：{who}{action}").format(what=what, who=_by(entry), action=action.title),
+            at,
+        )
 
 
 def _by(entry: Entry) -> str:
-    return "诉求人" if entry.account.login == "portal" else entry.agency.short
+    return _("诉求人") if entry.account.login == "portal" else entry.agency.short
 
 
 def _notice(entry: Entry, record: Register, agency: Any, kind: str, text: str, at: datetime) -> dict[str, Any]:
@@ -100,9 +118,9 @@ def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
     now, clock = now or timezone.now(), clock_actor()
     with acting(clock):
         running = Register.objects.filter(closed_at=None, paused_at=None, due_at__isnull=False).exclude(due_source="")
-        amber = list(_told(running.filter(amber_at__lte=now, due_at__gt=now), "amber", "期限将到"))
+        amber = list(_told(running.filter(amber_at__lte=now, due_at__gt=now), "amber", _("期限将到")))
         late = running.filter(due_at__lte=now)
-        red = list(_told(late, "red", "已经超期"))
+        red = list(_told(late, "red", _("已经超期")))
         over = [r for r in late.filter(alert__lt=len(_ESCALATE_AFTER)).order_by("due_at")[:_BATCH] if _overdue(r, now)]
         ended = list(
             Register.objects.filter(closed_at=None, due_at__lte=now, due_source="").order_by("due_at")[:_BATCH]
@@ -121,10 +139,11 @@ def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
 
 def _told(records: QuerySet[Register], kind: str, words: str) -> Iterable[dict[str, Any]]:
     for record in records.order_by("due_at")[: 4 * _BATCH]:
-        due = timezone.localtime(record.due_at)
         yield {
             "record": str(record.pk), "agency": record.agency_id, "kind": kind, "at": timezone.now().isoformat(),
-            "text": f"{record.number}《{record.title[:40]}》{words}:{due:%-m月%-d日 %H:%M}",
+            "text": _("{number}《{title}》{words}：{at}").format(
+                number=record.number, title=record.title[:40], words=words, at=brief(record.due_at)
+            ),
             "once": f"{kind}:{record.pk}:{record.due_at.isoformat() if record.due_at else ''}",
         }  # fmt: skip
 

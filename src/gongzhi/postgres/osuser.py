@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gongzhi.postgres.errors import HomeUnusable, NoUser
+from gongzhi.tongue import told as _
 
 NAME = "gongzhi"
 
@@ -55,20 +56,27 @@ def server_user(data: Path) -> OsUser:
     if os.geteuid() != 0:
         if owner is not None and owner != os.geteuid():
             raise HomeUnusable(
-                f"数据目录 {data} 属于另一个系统用户（{_login(owner)}），当前用户不能使用；"
-                "请换回原来的用户运行，或另设一个 GONGZHI_HOME"
+                _(
+                    "数据目录 {data} 属于另一个系统用户（{login}），当前用户不能使用；请换回原来的用户运行，或另设一个 GONGZHI_HOME"
+                ).format(data=data, login=_login(owner))
             )
         return OsUser(os.geteuid(), os.getegid(), switch=False)
     if owner is None:
         entry = _system_user()
         return OsUser(entry.pw_uid, entry.pw_gid, switch=True)
     if owner == 0:
-        raise HomeUnusable(f"数据目录 {data} 属于 root，PostgreSQL 拒绝使用；请运行 chown -R {NAME} {data} 后重试")
+        raise HomeUnusable(
+            _("数据目录 {data} 属于 root，PostgreSQL 拒绝使用；请运行 chown -R {name} {data} 后重试").format(
+                data=data, name=NAME
+            )
+        )
     try:
         group = pwd.getpwuid(owner).pw_gid
     except KeyError as error:
         raise HomeUnusable(
-            f"数据目录 {data} 属于本机没有的系统用户（{owner}）；请运行 chown -R {NAME} {data} 后重试"
+            _("数据目录 {data} 属于本机没有的系统用户（{owner}）；请运行 chown -R {name} {data} 后重试").format(
+                data=data, owner=owner, name=NAME
+            )
         ) from error
     return OsUser(owner, group, switch=True)
 
@@ -83,7 +91,7 @@ def _login(uid: int) -> str:
 def _system_user() -> pwd.struct_passwd:
     """Find or make the system user. Several processes may try at once: the password file is locked, so try again."""
     said = ""
-    for _ in range(50):
+    for _try in range(50):
         try:
             return pwd.getpwnam(NAME)
         except KeyError:
@@ -91,8 +99,9 @@ def _system_user() -> pwd.struct_passwd:
         useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
         if useradd is None:
             raise NoUser(
-                "以 root 运行时数据库要用一个普通系统用户，而本机没有 useradd；"
-                f"请自行建立系统用户 {NAME}，或改用普通用户运行"
+                _(
+                    "以 root 运行时数据库要用一个普通系统用户，而本机没有 useradd；请自行建立系统用户 {name}，或改用普通用户运行"
+                ).format(name=NAME)
             )
         made = subprocess.run(
             [
@@ -112,4 +121,8 @@ def _system_user() -> pwd.struct_passwd:
         )
         said = made.stderr.strip()
         time.sleep(0 if made.returncode == 0 else 0.1)
-    raise NoUser(f"无法建立系统用户 {NAME}（{said or 'useradd 失败'}）；请自行建立，或改用普通用户运行")
+    raise NoUser(
+        _("无法建立系统用户 {name}（{value}）；请自行建立，或改用普通用户运行").format(
+            name=NAME, value=said or _("useradd 失败")
+        )
+    )

@@ -21,6 +21,7 @@ from gongzhi.postgres.errors import DiskFull, HomeUnusable, NotStarted, WrongVer
 from gongzhi.postgres.osuser import OsUser, server_user
 from gongzhi.postgres.urls import url
 from gongzhi.postgres.wheel import SHARED, major, programs_for
+from gongzhi.tongue import told as _
 
 SUPERUSER = "postgres"
 _SOCKET = ".s.PGSQL.5432"
@@ -148,12 +149,15 @@ class Server:
             found = (self.data / "PG_VERSION").read_text().strip()
             if found != str(major()):
                 raise WrongVersion(
-                    f"数据目录 {self.data} 是 PostgreSQL {found} 建立的，这个版本用的是 {major()}。"
-                    "请先用原来版本的程序备份(pg_dumpall),把这个目录改名，再在新版本里恢复。"
+                    _(
+                        "数据目录 {data} 是 PostgreSQL {found} 建立的，这个版本用的是 {major}。请先用原来版本的程序备份(pg_dumpall),把这个目录改名，再在新版本里恢复。"
+                    ).format(data=self.data, found=found, major=major())
                 )
             return
         if self.data.exists() and any(self.data.iterdir()):
-            raise HomeUnusable(f"数据目录 {self.data} 不是完整的数据库。请从备份恢复，或把它改名后重新初始化。")
+            raise HomeUnusable(
+                _("数据目录 {data} 不是完整的数据库。请从备份恢复，或把它改名后重新初始化。").format(data=self.data)
+            )
         fresh = self.place / "data.new"  # renamed when whole: a killed initdb leaves nothing that looks like data
         shutil.rmtree(fresh, ignore_errors=True)
         try:
@@ -164,7 +168,11 @@ class Server:
         if not self.user.reaches(fresh):
             shutil.rmtree(fresh, ignore_errors=True)
             if not self.user.switch or self.elsewhere.exists():
-                raise HomeUnusable(f"运行数据库的系统用户进不了 {self.place}。请把 GONGZHI_HOME 设到它能进入的位置。")
+                raise HomeUnusable(
+                    _("运行数据库的系统用户进不了 {place}。请把 GONGZHI_HOME 设到它能进入的位置。").format(
+                        place=self.place
+                    )
+                )
             self._move_elsewhere()
             self._make_data()
             return
@@ -176,7 +184,7 @@ class Server:
             shutil.rmtree(fresh, ignore_errors=True)
             if "No space left" in made.stderr:
                 raise _full(self.folder)
-            raise NotStarted(f"无法在 {self.data} 建立数据库：{_last(made.stderr)}")
+            raise NotStarted(_("无法在 {data} 建立数据库：{last}").format(data=self.data, last=_last(made.stderr)))
         if self.data.exists():
             self.data.rmdir()
         fresh.rename(self.data)
@@ -197,7 +205,9 @@ class Server:
             folder.mkdir(mode=0o700, exist_ok=True)
             held = folder.lstat()
             if folder.is_symlink() or held.st_uid not in {self.user.uid, os.geteuid()}:  # laid there by a stranger
-                raise HomeUnusable(f"目录 {folder} 属于别的系统用户，不能用来连接数据库。请删除它后重试。")
+                raise HomeUnusable(
+                    _("目录 {folder} 属于别的系统用户，不能用来连接数据库。请删除它后重试。").format(folder=folder)
+                )
             self.user.own(folder)
             folder.chmod(0o700)
         except OSError as error:
@@ -245,7 +255,7 @@ class Server:
                 raise _full(self.folder)
             left_behind = "shared memory" in said or "lock file" in said
             if not left_behind or time.monotonic() > end:
-                raise NotStarted(f"数据库没有启动：{_last(said)}。详细记录在 {self.log}。")
+                raise NotStarted(_("数据库没有启动：{last}。详细记录在 {log}。").format(last=_last(said), log=self.log))
             self._end_stale()
             time.sleep(0.2)
 
@@ -309,7 +319,7 @@ def _arguments(pid: int) -> list[str]:
     seen = subprocess.run(
         ["ps", "-ww", "-o", "stat=", "-o", "command=", "-p", str(pid)], capture_output=True, text=True
     )
-    state, _, command = seen.stdout.strip().partition(" ")
+    state, _other, command = seen.stdout.strip().partition(" ")
     before, found, after = command.partition(" -D ")
     return [] if not found or state.startswith("Z") else [before, "-D", after.partition(" -c listen_addresses=")[0]]
 
@@ -320,16 +330,22 @@ def _environment() -> dict[str, str]:
 
 
 def _full(folder: Path) -> DiskFull:
-    return DiskFull(f"磁盘已满，数据库无法写入 {folder}。请清出空间，或把 GONGZHI_HOME 设到更大的磁盘上。")
+    return DiskFull(
+        _("磁盘已满，数据库无法写入 {folder}。请清出空间，或把 GONGZHI_HOME 设到更大的磁盘上。").format(folder=folder)
+    )
 
 
 def _unusable(folder: Path, error: OSError) -> DiskFull | HomeUnusable:
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
         return _full(folder)
-    return HomeUnusable(f"目录 {folder} 不能使用：{error.strerror}。请检查权限，或另设一个 GONGZHI_HOME。")
+    return HomeUnusable(
+        _("目录 {folder} 不能使用：{strerror}。请检查权限，或另设一个 GONGZHI_HOME。").format(
+            folder=folder, strerror=error.strerror
+        )
+    )
 
 
 def _last(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if "FATAL" in line or "error" in line.lower()]
-    return (telling or lines or ["没有说明"])[-1]
+    return (telling or lines or [_("没有说明")])[-1]

@@ -7,6 +7,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from gongzhi.postgres.errors import BadUrl
+from gongzhi.tongue import told as _
 
 _NAMED = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
@@ -33,11 +34,13 @@ def parse(address: str) -> dict[str, Any]:
         parts = conninfo_to_dict(address)
     except (psycopg.ProgrammingError, UnicodeError) as error:
         raise BadUrl(
-            f"数据库地址无法识别：{str(error).strip()}。应形如 postgresql://用户:密码@主机:5432/库名"
+            _("数据库地址无法识别：{error}。应形如 postgresql://用户:密码@主机:5432/库名").format(
+                error=str(error).strip()
+            )
         ) from error
-    for name, title in (("dbname", "库名"), ("user", "用户")):
+    for name, title in (("dbname", _("库名")), ("user", _("用户"))):
         if not parts.get(name):
-            raise BadUrl(f"数据库地址缺少{title}，应形如 postgresql://用户:密码@主机:5432/库名")
+            raise BadUrl(_("数据库地址缺少{title}，应形如 postgresql://用户:密码@主机:5432/库名").format(title=title))
     return parts
 
 

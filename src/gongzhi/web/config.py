@@ -49,8 +49,6 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
-
 _LIVE = "{0.scheme}://{0.netloc}".format(urlsplit(LIVE_URL)) if "://" in LIVE_URL else ""
 SECURE_CSP: dict[str, Any] = {
     "default-src": [CSP.NONE],

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from django.utils.translation import gettext as _
+
 from gongzhi.intake.duplicates import Duplicate, similar
 from gongzhi.intake.places import find_places
 from gongzhi.intake.routing import Proposal, propose
@@ -82,5 +84,7 @@ def _place(record: Register, text: str) -> tuple[Place | None, str]:
     for found in find_places(text)[:1]:
         place = Place.objects.filter(code=found.code, ended_on=None).first()
         if place and place.pk != record.place_id and place.path.startswith(record.place_path):
-            return place, f"文中提到“{found.matched}”" + (f"({found.remark})" if found.remark else "")
+            return place, _("文中提到“{matched}”").format(matched=found.matched) + (
+                f"({found.remark})" if found.remark else ""
+            )
     return None, ""

@@ -7,19 +7,20 @@ from gongzhi.kernel.forms import Form, Person
 from gongzhi.kernel.procedure import CITY, NEW, SAME, Action, Clock, Effect, Gives, Guard, Procedure, Stage, workdays
 from gongzhi.kernel.roles import CENTRE, CLOCK, GRID, HANDLER, LOADER, MANAGER, OPERATOR, PORTAL
 from gongzhi.kernel.service import Record, Service, years
+from gongzhi.tongue import later as _
 
-FILED = Stage("filed", "待派单", icon="inbox")
-ASSIGNED = Stage("assigned", "待签收", icon="send")
-WORKING = Stage("working", "办理中", icon="progress")
-COORDINATING = Stage("coordinating", "待协调", icon="users-group")
-ANSWERED = Stage("answered", "已答复", icon="message-check")
-CLOSED = Stage("closed", "已办结", open=False, icon="circle-check")
-INVALID = Stage("invalid", "不予受理", open=False, icon="circle-off")
-MERGED = Stage("merged", "已并案", open=False, icon="git-merge")
+FILED = Stage("filed", _("待派单"), icon="inbox")
+ASSIGNED = Stage("assigned", _("待签收"), icon="send")
+WORKING = Stage("working", _("办理中"), icon="progress")
+COORDINATING = Stage("coordinating", _("待协调"), icon="users-group")
+ANSWERED = Stage("answered", _("已答复"), icon="message-check")
+CLOSED = Stage("closed", _("已办结"), open=False, icon="circle-check")
+INVALID = Stage("invalid", _("不予受理"), open=False, icon="circle-off")
+MERGED = Stage("merged", _("已并案"), open=False, icon="git-merge")
 
-NATURES = {"help": "求助", "complaint": "投诉", "advice": "建议", "question": "咨询", "report": "举报"}
-CHANNELS = {"portal": "网上", "call": "来电", "grid": "网格", "import": "导入", "visit": "来访"}
-STARS = {"5": "非常满意", "4": "满意", "3": "一般", "2": "不满意", "1": "非常不满意"}
+NATURES = {"help": _("求助"), "complaint": _("投诉"), "advice": _("建议"), "question": _("咨询"), "report": _("举报")}
+CHANNELS = {"portal": _("网上"), "call": _("来电"), "grid": _("网格"), "import": _("导入"), "visit": _("来访")}
+STARS = {"5": _("非常满意"), "4": _("满意"), "3": _("一般"), "2": _("不满意"), "1": _("非常不满意")}
 
 
 class File(Form):
@@ -27,7 +28,7 @@ class File(Form):
 
     writes = ("detail", "title", "nature", "category", "place", "address", "point", "channel")
     required = ("detail",)
-    asker: Any = Person("诉求人")
+    asker: Any = Person(_("诉求人"))
 
 
 class Assign(Form):
@@ -35,13 +36,13 @@ class Assign(Form):
 
     writes = ("agency", "category", "place")
     required = ("agency", "category")
-    note: Any = Line("派单说明", blank=True, max_length=300)
+    note: Any = Line(_("派单说明"), blank=True, max_length=300)
 
 
 class Reason(Form):
     """Why, in words the other side will read."""
 
-    reason: Any = Text("理由", max_length=1000)
+    reason: Any = Text(_("理由"), max_length=1000)
 
 
 class HandOn(Form):
@@ -49,7 +50,7 @@ class HandOn(Form):
 
     writes = ("agency",)
     required = ("agency",)
-    reason: Any = Text("转办理由", max_length=1000)
+    reason: Any = Text(_("转办理由"), max_length=1000)
 
 
 class AskTime(Form):
@@ -57,7 +58,7 @@ class AskTime(Form):
 
     writes = ("asked_days",)
     required = ("asked_days",)
-    reason: Any = Text("延期理由", max_length=1000)
+    reason: Any = Text(_("延期理由"), max_length=1000)
 
 
 class Answer(Form):
@@ -72,14 +73,14 @@ class Rate(Form):
 
     writes = ("rating",)
     required = ("rating",)
-    comment: Any = Text("想说的话", blank=True, max_length=1000)
+    comment: Any = Text(_("想说的话"), blank=True, max_length=1000)
 
 
 class Merge(Form):
     """The record in which this matter is already being handled."""
 
-    other: Any = Line("并入编号", max_length=40, help_text="填写已在办理的那条诉求的编号。")
-    reason: Any = Line("说明", blank=True)
+    other: Any = Line(_("并入编号"), max_length=40, help_text=_("填写已在办理的那条诉求的编号。"))
+    reason: Any = Line(_("说明"), blank=True)
 
 
 class Request(Record):
@@ -89,141 +90,148 @@ class Request(Record):
     assigned by the centre; ``asked_days`` is an extension asked for and not yet decided, in working days.
     """
 
-    detail: Any = Text("诉求内容", search=True, help_text="发生了什么、什么时候、希望怎样解决。")
-    nature: Any = Code("性质", codes=NATURES, blank=True)
-    category: Any = Code("类别", source="category", blank=True)
-    address: Any = Line("详细地址", blank=True, max_length=200, search=True)
-    channel: Any = Code("来源", codes=CHANNELS, blank=True)
-    answer: Any = Text("答复", blank=True, max_length=8000)
-    rating: Any = Code("评价", codes=STARS, blank=True)
-    refusals: Any = Whole("被退回次数", default=0, blank=True)
-    asked_days: Any = Whole("申请延期（工作日）", default=0, most=60, blank=True)
-    reopened: Any = Whole("要求重办次数", default=0, blank=True)
+    detail: Any = Text(_("诉求内容"), search=True, help_text=_("发生了什么、什么时候、希望怎样解决。"))
+    nature: Any = Code(_("性质"), codes=NATURES, blank=True)
+    category: Any = Code(_("类别"), source="category", blank=True)
+    address: Any = Line(_("详细地址"), blank=True, max_length=200, search=True)
+    channel: Any = Code(_("来源"), codes=CHANNELS, blank=True)
+    answer: Any = Text(_("答复"), blank=True, max_length=8000)
+    rating: Any = Code(_("评价"), codes=STARS, blank=True)
+    refusals: Any = Whole(_("被退回次数"), default=0, blank=True)
+    asked_days: Any = Whole(_("申请延期（工作日）"), default=0, most=60, blank=True)
+    reopened: Any = Whole(_("要求重办次数"), default=0, blank=True)
 
     service = Service(
         icon="message-2",
-        title="诉求",
+        title=_("诉求"),
         number="SQ{year}{serial:06}",
         retention=years(10),
-        about="居民和单位反映的问题、求助、咨询和建议。",
+        about=_("居民和单位反映的问题、求助、咨询和建议。"),
         title_from="detail",
         lists=("category", "nature"),
         filters=("category", "nature", "channel", "rating"),
         purposes=(
-            ("contact", "联系诉求人了解情况"),
-            ("visit", "约定上门或现场查看"),
-            ("reply", "告知办理结果"),
-            ("verify", "核实身份或重复诉求"),
+            ("contact", _("联系诉求人了解情况")),
+            ("visit", _("约定上门或现场查看")),
+            ("reply", _("告知办理结果")),
+            ("verify", _("核实身份或重复诉求")),
         ),
         public=("detail", "category", "address", "answer", "rating"),
     )
     procedure = Procedure(
         (
             Action(
-                "file", NEW, FILED, (PORTAL, OPERATOR, GRID, LOADER), "登记诉求", File, gives=Gives.DISPATCH, files=True
+                "file",
+                NEW,
+                FILED,
+                (PORTAL, OPERATOR, GRID, LOADER),
+                _("登记诉求"),
+                File,
+                gives=Gives.DISPATCH,
+                files=True,
             ),
             Action(
                 "assign",
                 (FILED,),
                 ASSIGNED,
                 (OPERATOR,),
-                "派单",
+                _("派单"),
                 Assign,
                 within=workdays(1),
                 source=CITY,
                 gives=Gives.CHOSEN,
-                hint="派给应当答复的单位，对方须在 2 个工作日内签收。",
+                hint=_("派给应当答复的单位，对方须在 2 个工作日内签收。"),
             ),
             Action(
                 "coordinate",
                 (COORDINATING,),
                 ASSIGNED,
                 (CENTRE,),
-                "指定承办单位",
+                _("指定承办单位"),
                 Assign,
                 within=workdays(2),
                 source=CITY,
                 gives=Gives.CHOSEN,
                 clears=("refusals",),
-                hint="两次被退回的诉求由县区中心指定承办单位。",
+                hint=_("两次被退回的诉求由县区中心指定承办单位。"),
             ),
             Action(
                 "accept",
                 (ASSIGNED,),
                 WORKING,
                 (HANDLER,),
-                "签收",
+                _("签收"),
                 within=workdays(2),
                 source=CITY,
-                hint="签收后须在 5 个工作日内答复。",
+                hint=_("签收后须在 5 个工作日内答复。"),
             ),
             Action(
                 "answer",
                 (WORKING,),
                 ANSWERED,
                 (HANDLER,),
-                "答复",
+                _("答复"),
                 Answer,
                 within=workdays(5),
                 source=CITY,
                 files=True,
                 clears=("asked_days",),
-                hint="诉求人会看到答复和附件，并作评价。",
+                hint=_("诉求人会看到答复和附件，并作评价。"),
             ),
             Action(
                 "refuse",
                 (ASSIGNED,),
                 FILED,
                 (HANDLER,),
-                "退回",
+                _("退回"),
                 Reason,
                 guard=Guard("refusals", "<", 1),
                 gives=Gives.DISPATCH,
                 counts=("refusals",),
                 danger=True,
-                hint="退回受理员重新派单。",
+                hint=_("退回受理员重新派单。"),
             ),
             Action(
                 "refuse_again",
                 (ASSIGNED,),
                 COORDINATING,
                 (HANDLER,),
-                "再次退回",
+                _("再次退回"),
                 Reason,
                 guard=Guard("refusals", ">=", 1),
                 gives=Gives.CENTRE,
                 counts=("refusals",),
                 danger=True,
-                hint="这是第二次退回，将转县区中心协调。",
+                hint=_("这是第二次退回，将转县区中心协调。"),
             ),
             Action(
                 "hand_on",
                 (WORKING,),
                 ASSIGNED,
                 (HANDLER,),
-                "转办",
+                _("转办"),
                 HandOn,
                 gives=Gives.CHOSEN,
                 clears=("asked_days",),
-                hint="转给真正负责的单位，对方重新签收。",
+                hint=_("转给真正负责的单位，对方重新签收。"),
             ),
             Action(
                 "ask_time",
                 (WORKING,),
                 SAME,
                 (HANDLER,),
-                "申请延期",
+                _("申请延期"),
                 AskTime,
                 guard=Guard("asked_days", "=", 0),
                 tells=Gives.DISPATCH,
-                hint="由督办员决定；同意之前期限不变。",
+                hint=_("由督办员决定；同意之前期限不变。"),
             ),
             Action(
                 "grant_time",
                 (WORKING,),
                 SAME,
                 (MANAGER, CENTRE),
-                "同意延期",
+                _("同意延期"),
                 guard=Guard("asked_days", ">=", 1),
                 clock=Clock.EXTEND,
                 clears=("asked_days",),
@@ -233,7 +241,7 @@ class Request(Record):
                 (WORKING,),
                 SAME,
                 (MANAGER, CENTRE),
-                "不同意延期",
+                _("不同意延期"),
                 Reason,
                 guard=Guard("asked_days", ">=", 1),
                 clears=("asked_days",),
@@ -243,37 +251,37 @@ class Request(Record):
                 (WORKING,),
                 SAME,
                 (HANDLER,),
-                "暂停计时",
+                _("暂停计时"),
                 Reason,
                 clock=Clock.PAUSE,
-                hint="需要诉求人补充材料或等待鉴定时，期限停止计算。",
+                hint=_("需要诉求人补充材料或等待鉴定时，期限停止计算。"),
             ),
-            Action("resume", (WORKING,), SAME, (HANDLER, MANAGER), "恢复计时", clock=Clock.RESUME),
-            Action("rate", (ANSWERED,), CLOSED, (PORTAL,), "评价", Rate, resident=True),
+            Action("resume", (WORKING,), SAME, (HANDLER, MANAGER), _("恢复计时"), clock=Clock.RESUME),
+            Action("rate", (ANSWERED,), CLOSED, (PORTAL,), _("评价"), Rate, resident=True),
             Action(
                 "reopen",
                 (ANSWERED, CLOSED),
                 WORKING,
                 (PORTAL, OPERATOR, MANAGER),
-                "要求重办",
+                _("要求重办"),
                 Reason,
                 resident=True,
                 counts=("reopened",),
                 clears=("rating",),
-                hint="答复没有解决问题时，由原单位重新办理。",
+                hint=_("答复没有解决问题时，由原单位重新办理。"),
             ),
-            Action("close", (ANSWERED,), CLOSED, (CLOCK, OPERATOR), "办结", within=workdays(7), source=CITY),
+            Action("close", (ANSWERED,), CLOSED, (CLOCK, OPERATOR), _("办结"), within=workdays(7), source=CITY),
             Action(
                 "merge",
                 (FILED, ASSIGNED, WORKING),
                 MERGED,
                 (OPERATOR,),
-                "并案",
+                _("并案"),
                 Merge,
                 effect=Effect.LINK,
-                hint="同一件事已有诉求在办时，并入那一条。",
+                hint=_("同一件事已有诉求在办时，并入那一条。"),
             ),
-            Action("decline", (FILED,), INVALID, (OPERATOR,), "不予受理", Reason, danger=True),
+            Action("decline", (FILED,), INVALID, (OPERATOR,), _("不予受理"), Reason, danger=True),
         )
     )
 
@@ -281,4 +289,4 @@ class Request(Record):
         """One row beside each record of the service."""
 
         db_table = "request"
-        verbose_name = "诉求"
+        verbose_name = _("诉求")

@@ -40,7 +40,9 @@ class Roles:
     def of(cls, app: str, owner: str) -> "Roles":
         """Return the roles by the application's: ``<name>_app`` goes with ``<name>_kernel``. Raises InstallError."""
         if not app.endswith("_app"):
-            raise InstallError(f"应用的数据库角色应命名为“名称_app”，现在是“{app}”。请按操作手册建立三个角色。")
+            raise InstallError(
+                _("应用的数据库角色应命名为“名称_app”，现在是“{app}”。请按操作手册建立三个角色。").format(app=app)
+            )
         return cls(owner, app.removesuffix("_app") + "_kernel", app)
 
 
@@ -55,10 +57,12 @@ def install(*, load: bool = True) -> dict[str, int]:
             cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             version = connection.pg_version  # type: ignore[attr-defined]
     except OperationalError as error:
-        raise InstallError(f"连不上数据库：{str(error).strip()}") from error
+        raise InstallError(_("连不上数据库：{error}").format(error=str(error).strip())) from error
     if version < 180000:
         raise InstallError(
-            f"需要 PostgreSQL 18 或更新的版本，这个服务器是 {version // 10000}。请升级服务器或使用内嵌数据库。"
+            _("需要 PostgreSQL 18 或更新的版本，这个服务器是 {value}。请升级服务器或使用内嵌数据库。").format(
+                value=version // 10000
+            )
         )
     try:
         if load and (fault := _other_city(connection)):
@@ -69,7 +73,9 @@ def install(*, load: bool = True) -> dict[str, int]:
         try:
             _generate(made)
         except ProgrammingError as error:
-            raise InstallError(f"数据库角色的权限不够：{str(error).strip()}。需要的权限见操作手册。") from error
+            raise InstallError(
+                _("数据库角色的权限不够：{error}。需要的权限见操作手册。").format(error=str(error).strip())
+            ) from error
         return load_city(settings.CITY) if load else {}
     finally:
         with connection.cursor() as cursor:
@@ -133,8 +139,8 @@ def _functions(cursor: Any, made: Roles) -> None:
         """
     )
     held: list[tuple[str, str, str]] = cursor.fetchall()
-    changed = {name for _, name, _ in held} - ours
-    fresh = not ours <= {name for _, name, _ in held}
+    changed = {name for _other, name, _other in held} - ours
+    fresh = not ours <= {name for _other, name, _other in held}
     for signature, name, note in held:
         if not note.startswith("action"):
             cursor.execute(f"DROP FUNCTION {signature}")

@@ -7,12 +7,13 @@ from django.db.models import Q
 
 from gongzhi.kernel.models.people import Agency, Post
 from gongzhi.kernel.models.places import Place
+from gongzhi.tongue import later
 
 if TYPE_CHECKING:
     from gongzhi.kernel.procedure import Stage
     from gongzhi.kernel.service import Service
 
-ALERTS: dict[int, str] = {0: "", 1: "已催办", 2: "已再次催办", 3: "已多次催办"}
+ALERTS: dict[int, str] = {0: "", 1: later("已催办"), 2: later("已再次催办"), 3: later("已多次催办")}
 
 
 class Register(models.Model):

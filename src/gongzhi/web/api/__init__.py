@@ -10,6 +10,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
+from gongzhi.tongue import later
 from gongzhi.web.api import problems
 from gongzhi.web.api.routes import add_search, add_services
 from gongzhi.web.api.token import router as tokens
@@ -42,12 +43,9 @@ class _Api(NinjaAPI):
 
 
 api = _Api(
-    title="共治 API", version="1", parser=FastParser(), renderer=FastRenderer(), docs=Swagger(), urls_namespace="api",
+    title=later("共治 API"), version="1", parser=FastParser(), renderer=FastRenderer(), docs=Swagger(), urls_namespace="api",
     description=(
-        "每项业务的列表、登记、查询、历史和每一个办理动作，都由业务的声明生成。"
-        "先用 POST /api/token 取得令牌，之后放在 Authorization: Bearer 里；"
-        "写入时带上 Idempotency-Key，重复提交只生效一次；读到的 ETag 放进 If-Match，别人先改过时得到 412。"
-        "错误都是 application/problem+json，种类见 /api/problems。"
+        later("每项业务的列表、登记、查询、历史和每一个办理动作，都由业务的声明生成。先用 POST /api/token 取得令牌，之后放在 Authorization: Bearer 里；写入时带上 Idempotency-Key，重复提交只生效一次；读到的 ETag 放进 If-Match，别人先改过时得到 412。错误都是 application/problem+json，种类见 /api/problems。")
     ),
 )  # fmt: skip
 problems.handle(api)

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import Header, Router
 
 from gongzhi.kernel.act import Done, act, first_answer
@@ -16,14 +17,15 @@ from gongzhi.kernel.models import Register
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.refusals import Absent, Conflict
 from gongzhi.kernel.service import Service
+from gongzhi.tongue import later
 from gongzhi.web.api.problems import Stale, Unread, Unversioned
 from gongzhi.web.api.schemas import REFUSALS, DoneOut, body_schema
 
 _NUMBERS_KEPT = 20_000
 _numbers: dict[tuple[Any, ...], UUID] = {}
-_KEY: Any = Header(None, alias="Idempotency-Key", description="重复提交同一个键，只生效一次")
-_SEEN: Any = Header(None, alias="If-Match", description="读到的 ETag；别人先改过时得到 412")
-_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "现在的版本"}}
+_KEY: Any = Header(None, alias="Idempotency-Key", description=later("重复提交同一个键，只生效一次"))
+_SEEN: Any = Header(None, alias="If-Match", description=later("读到的 ETag；别人先改过时得到 412"))
+_ETAG = {"ETag": {"schema": {"type": "string"}, "description": later("现在的版本")}}
 
 
 def add_action(router: Router, service: Service, action: Action) -> None:
@@ -56,7 +58,7 @@ def add_action(router: Router, service: Service, action: Action) -> None:
         view, address, status = change, f"/{{number}}/{action.code}", 200
     # No response schema at run time: the answer is made by us, and checking it again would cost as much as the request.
     done_body = {
-        "description": "完成",
+        "description": _("完成"),
         "headers": _ETAG,
         "content": {"application/json": {"schema": DoneOut.json_schema()}},
     }
@@ -84,7 +86,7 @@ def _run(
 def _version(seen: str) -> int:
     text = seen.strip().strip('"')
     if not text.isdecimal() or len(text) > 9:
-        raise Unread('If-Match 应为读到的 ETag，例如 "3"。')
+        raise Unread(_('If-Match 应为读到的 ETag，例如 "3"。'))
     return int(text)
 
 

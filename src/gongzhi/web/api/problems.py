@@ -5,33 +5,39 @@ from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from gongzhi.kernel.act import Absent, Conflict, Invalid, Refused, Unreachable
 from gongzhi.kernel.context import NoPost
 from gongzhi.kernel.refusals import KeyReused, PartsOpen
+from gongzhi.tongue import later
 
 MEDIA = "application/problem+json"
 _KINDS: Mapping[str, tuple[int, str, str]] = {
-    "unread": (400, "正文或参数无法读取", "正文不是有效的 JSON，或请求头、翻页标记写法不对。"),
-    "unauthorized": (401, "没有有效的令牌", "先用 POST /api/token 取得令牌；令牌 12 小时有效，岗位结束时随之失效。"),
-    "absent": (404, "没有这条记录，或无权处理", "记录不存在与无权处理是同一个回答，不透露记录是否存在。"),
-    "method": (405, "不支持这种方法", "请查看接口说明里这个地址支持的方法。"),
+    "unread": (400, later("正文或参数无法读取"), later("正文不是有效的 JSON，或请求头、翻页标记写法不对。")),
+    "unauthorized": (
+        401,
+        later("没有有效的令牌"),
+        later("先用 POST /api/token 取得令牌；令牌 12 小时有效，岗位结束时随之失效。"),
+    ),
+    "absent": (404, later("没有这条记录，或无权处理"), later("记录不存在与无权处理是同一个回答，不透露记录是否存在。")),
+    "method": (405, later("不支持这种方法"), later("请查看接口说明里这个地址支持的方法。")),
     "conflict": (
         409,
-        "别人先办理了",
-        "who、agency、at、action 说明是谁在何时做了什么，version 与 stage 是记录现在的样子。",
+        later("别人先办理了"),
+        later("who、agency、at、action 说明是谁在何时做了什么，version 与 stage 是记录现在的样子。"),
     ),
-    "refused": (409, "现在不能这样办理", "记录的情况不允许这一步，detail 说明原因。"),
-    "parts-open": (409, "还有分项没有办结", "count 是没有办结的分项数。"),
-    "stale": (412, "记录已经变了", "If-Match 里的版本不是现在的版本；其余各项与 conflict 相同。"),
-    "invalid": (422, "填写的内容有误", "errors 按表单项列出各自的错误。"),
-    "key-reused": (422, "Idempotency-Key 已用于另一项操作", "同一个键只能用于同一次操作。"),
-    "unversioned": (428, "缺少版本", "这一步要带上读到的版本：If-Match 请求头，或正文里的 version。"),
-    "many": (429, "请求太频繁", "请稍后再试。"),
-    "broken": (500, "服务器出错", "操作没有生效，可以带着同一个 Idempotency-Key 再试。"),
-    "unreachable": (503, "暂时连不上数据库", "可以带着同一个 Idempotency-Key 再试，不会重复办理。"),
+    "refused": (409, later("现在不能这样办理"), later("记录的情况不允许这一步，detail 说明原因。")),
+    "parts-open": (409, later("还有分项没有办结"), later("count 是没有办结的分项数。")),
+    "stale": (412, later("记录已经变了"), later("If-Match 里的版本不是现在的版本；其余各项与 conflict 相同。")),
+    "invalid": (422, later("填写的内容有误"), later("errors 按表单项列出各自的错误。")),
+    "key-reused": (422, later("Idempotency-Key 已用于另一项操作"), later("同一个键只能用于同一次操作。")),
+    "unversioned": (428, later("缺少版本"), later("这一步要带上读到的版本：If-Match 请求头，或正文里的 version。")),
+    "many": (429, later("请求太频繁"), later("请稍后再试。")),
+    "broken": (500, later("服务器出错"), later("操作没有生效，可以带着同一个 Idempotency-Key 再试。")),
+    "unreachable": (503, later("暂时连不上数据库"), later("可以带着同一个 Idempotency-Key 再试，不会重复办理。")),
 }
 
 
@@ -39,7 +45,7 @@ class Unversioned(Refused):
     """The action needs to know which version the caller saw."""
 
     def __init__(self) -> None:
-        super().__init__("这一步要带上读到的版本：If-Match 请求头，或正文里的 version。")
+        super().__init__(_("这一步要带上读到的版本：If-Match 请求头，或正文里的 version。"))
 
 
 class Unread(Refused):
@@ -56,8 +62,8 @@ class Stale(Refused):
 
 def problem(kind: str, request: HttpRequest, detail: str, **more: Any) -> HttpResponse:
     """Return the problem of this kind; ``more`` are its extension members."""
-    status, title, _ = _KINDS[kind]
-    body = {"type": f"/api/problems/{kind}", "title": title, "status": status, "detail": detail,
+    status, title, _other = _KINDS[kind]
+    body = {"type": f"/api/problems/{kind}", "title": str(title), "status": status, "detail": detail,
             "instance": request.path, **more}  # fmt: skip
     response = HttpResponse(orjson.dumps(body, default=str), content_type=MEDIA, status=status)
     if status == 401:
@@ -95,18 +101,18 @@ def of(request: HttpRequest, refusal: Refused) -> HttpResponse:
 
 def _first(refusal: Conflict) -> dict[str, Any]:
     return {
-        "who": refusal.who, "agency": refusal.agency, "at": refusal.at.isoformat(), "action": refusal.action_title,
-        "version": refusal.version, "stage": refusal.stage_title,
+        "who": refusal.who, "agency": refusal.agency, "at": refusal.at.isoformat(), "action": str(refusal.action_title),
+        "version": refusal.version, "stage": str(refusal.stage_title),
     }  # fmt: skip
 
 
 _SAYS = {
-    "missing": "缺少这一项。",
-    "extra_forbidden": "没有这一项。",
-    "int_parsing": "应为整数。",
-    "int_type": "应为整数。",
-    "string_type": "应为文字。",
-    "bool_parsing": "应为 true 或 false。",
+    "missing": later("缺少这一项。"),
+    "extra_forbidden": later("没有这一项。"),
+    "int_parsing": later("应为整数。"),
+    "int_type": later("应为整数。"),
+    "string_type": later("应为文字。"),
+    "bool_parsing": later("应为 true 或 false。"),
 }
 
 
@@ -115,46 +121,48 @@ def handle(api: NinjaAPI) -> None:
     api.exception_handler(Refused)(of)
     api.exception_handler(NoPost)(lambda request, error: problem("unauthorized", request, str(error)))
     api.exception_handler(AuthenticationError)(
-        lambda request, _: problem("unauthorized", request, "请先用 POST /api/token 取得令牌。")
+        lambda request, _other: problem("unauthorized", request, _("请先用 POST /api/token 取得令牌。"))
     )
 
     @api.exception_handler(HttpError)
-    def _(request: HttpRequest, error: HttpError) -> HttpResponse:
+    def http(request: HttpRequest, error: HttpError) -> HttpResponse:
         if error.status_code == 400:  # ninja has only English words for a body that is no JSON
-            return problem("unread", request, "请求的正文不是有效的 JSON。")
-        kind = next((name for name, (status, _, _) in _KINDS.items() if status == error.status_code), "refused")
+            return problem("unread", request, _("请求的正文不是有效的 JSON。"))
+        kind = next(
+            (name for name, (status, _other, _other) in _KINDS.items() if status == error.status_code), "refused"
+        )
         return problem(kind, request, str(error))
 
     @api.exception_handler(ValidationError)
-    def _(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
+    def misread(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
         errors: dict[str, list[str]] = {}
         for found in invalid.errors:
             where = [str(part) for part in found["loc"] if part not in ("body", "sent", "form")]
-            errors.setdefault(".".join(where), []).append(_SAYS.get(found["type"], "这一项的格式不对。"))
-        return problem("invalid", request, "填写的内容有误。", errors=errors)
+            errors.setdefault(".".join(where), []).append(_SAYS.get(found["type"], _("这一项的格式不对。")))
+        return problem("invalid", request, _("填写的内容有误。"), errors=errors)
 
 
-router = Router(tags=["说明"])
+router = Router(tags=[later("说明")])
 
 
-@router.get("", auth=None, summary="错误的种类", operation_id="problems")
+@router.get("", auth=None, summary=later("错误的种类"), operation_id="problems")
 def problems(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """Return every kind of problem with its meaning."""
     made = [_told(kind) for kind in _KINDS]
     return HttpResponse(orjson.dumps(made), content_type="application/json")
 
 
-@router.get("/{kind}", auth=None, summary="一种错误", operation_id="problem")
+@router.get("/{kind}", auth=None, summary=later("一种错误"), operation_id="problem")
 def one(request: HttpRequest, kind: str) -> HttpResponse:
     """Return what this kind of problem means."""
     if kind not in _KINDS:
-        return problem("absent", request, "没有这种错误。")
+        return problem("absent", request, _("没有这种错误。"))
     return HttpResponse(orjson.dumps(_told(kind)), content_type="application/json")
 
 
 def _told(kind: str) -> dict[str, Any]:
     status, title, words = _KINDS[kind]
-    return {"type": f"/api/problems/{kind}", "status": status, "title": title, "meaning": words}
+    return {"type": f"/api/problems/{kind}", "status": status, "title": str(title), "meaning": str(words)}
 
 
 def documented(schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from ninja import Header, NinjaAPI, Router
 
 from gongzhi.kernel.buttons import possible
@@ -17,6 +18,7 @@ from gongzhi.kernel.narrow import SPANS, STATES, narrow
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.search import find
 from gongzhi.kernel.service import Service, services
+from gongzhi.tongue import listed
 from gongzhi.web.api.doing import add_action
 from gongzhi.web.api.problems import Unread
 from gongzhi.web.api.schemas import REFUSALS, FoundOut, HistoryOut, facts_out, page_schema, record_schema
@@ -37,9 +39,9 @@ def add_services(api: NinjaAPI) -> None:
 
 def add_search(api: NinjaAPI) -> None:
     """Add the search over everything that the actor sees, by number or by words."""
-    router = Router(auth=Bearer(), tags=["查找"])
+    router = Router(auth=Bearer(), tags=[_("查找")])
 
-    @router.get("", response={200: list[FoundOut], **REFUSALS}, summary="按编号或内容查找", operation_id="search")
+    @router.get("", response={200: list[FoundOut], **REFUSALS}, summary=_("按编号或内容查找"), operation_id="search")
     def search(request: HttpRequest, q: str, limit: int = 50) -> Any:
         actor: Actor = request.auth  # type: ignore[attr-defined]
         with acting(actor):
@@ -51,12 +53,12 @@ def add_search(api: NinjaAPI) -> None:
 def _reading(router: Router, service: Service) -> None:
     record = record_schema(service, texts=True)
 
-    @router.get("", response={200: page_schema(service), **REFUSALS}, summary=f"{service.title}列表",
+    @router.get("", response={200: page_schema(service), **REFUSALS}, summary=_("{title}列表").format(title=service.title),
                 operation_id=f"{service.code}_list", openapi_extra={"parameters": _parameters(service)})  # fmt: skip
     def listing(request: HttpRequest) -> HttpResponse:
         return _list(request, service)
 
-    @router.get("/{number}", response={200: record, 304: None, **REFUSALS}, summary=f"一条{service.title}",
+    @router.get("/{number}", response={200: record, 304: None, **REFUSALS}, summary=_("一条{title}").format(title=service.title),
                 operation_id=f"{service.code}_read")  # fmt: skip
     def read(request: HttpRequest, number: str, held: str | None = Header(None, alias="If-None-Match")) -> HttpResponse:
         actor: Actor = request.auth  # type: ignore[attr-defined]
@@ -70,17 +72,21 @@ def _reading(router: Router, service: Service) -> None:
             made = {**_row(service, found, facts, texts=True), "actions": can}
         return _tagged(_json(made), tag)
 
-    @router.get("/{number}/history", response={200: list[HistoryOut], **REFUSALS}, summary="办理过程",
+    @router.get("/{number}/history", response={200: list[HistoryOut], **REFUSALS}, summary=_("办理过程"),
                 operation_id=f"{service.code}_history")  # fmt: skip
     def history(request: HttpRequest, number: str) -> Any:
         actor: Actor = request.auth  # type: ignore[attr-defined]
         with acting(actor):
             return [
                 {"at": line.at.isoformat(), "who": line.who, "agency": line.agency, "action": line.action,
-                 "title": line.title, "words": dict(line.words), "facts": dict(line.facts),
+                 "title": str(line.title), "words": _texts(line.words), "facts": _texts(line.facts),
                  "files": [file.name for file in line.files]}
                 for line in timeline(_found(service, number), actor)
             ]  # fmt: skip
+
+
+def _texts(pairs: Any) -> dict[str, str]:
+    return {str(label): str(text) for label, text in dict(pairs).items()}
 
 
 def _json(made: Any) -> HttpResponse:
@@ -105,17 +111,24 @@ def _found(service: Service, number: str) -> Register:
 def _parameters(service: Service) -> list[dict[str, Any]]:
     """Return the query parameters of a list, as OpenAPI writes them: the filter language of ``kernel.narrow``."""
     said: dict[str, str] = {
-        "limit": f"每页条数，1 到 {MOST}，默认 50", "after": "上一页的 next",
-        "order": "opened、due、number、title 或一个登记项；前面加 - 倒过来。默认 -opened",
-        "state": "、".join(f"{code} {title}" for code, title in STATES.items()),
-        "stage": "环节代码，多个用逗号分开", "agency": "责任单位 id，多个用逗号分开", "place": "地点 id，包括其下各级", "q": "内容里有的词",
+        "limit": _("每页条数，1 到 {most}，默认 50").format(most=MOST), "after": _("上一页的 next"),
+        "order": _("opened、due、number、title 或一个登记项；前面加 - 倒过来。默认 -opened"),
+        "state": listed(f"{code} {title}" for code, title in STATES.items()),
+        "stage": _("环节代码，多个用逗号分开"), "agency": _("责任单位 id，多个用逗号分开"), "place": _("地点 id，包括其下各级"), "q": _("内容里有的词"),
     }  # fmt: skip
-    for name, (_, label) in SPANS.items():
-        said |= {f"{name}.from": f"{label}，从这天起（2026-11-23）", f"{name}.to": f"{label}，到这天止"}
+    for name, (_column, label) in SPANS.items():
+        said |= {
+            f"{name}.from": _("{label}，从这天起（2026-11-23）").format(label=label),
+            f"{name}.to": _("{label}，到这天止").format(label=label),
+        }
     for name, fact in service.all_facts.items():
         label = str(fact.verbose_name)
         if fact.ranges:
-            said |= {name: label, f"{name}.from": f"{label}，至少", f"{name}.to": f"{label}，至多"}
+            said |= {
+                name: label,
+                f"{name}.from": _("{label}，至少").format(label=label),
+                f"{name}.to": _("{label}，至多").format(label=label),
+            }
         elif not fact.words:
             said[name] = label
     return [
@@ -129,7 +142,7 @@ def _list(request: HttpRequest, service: Service) -> HttpResponse:
     try:
         limit = min(max(int(given.pop("limit", "") or 50), 1), MOST)
     except ValueError:
-        raise Invalid({"limit": ["应为整数。"]}) from None
+        raise Invalid({"limit": [_("应为整数。")]}) from None
     after, actor = given.pop("after", ""), request.auth  # type: ignore[attr-defined]
     with acting(actor):
         said = narrow(service, actor, given)
@@ -155,7 +168,7 @@ def _row(service: Service, record: Register, facts: Any, *, texts: bool) -> dict
 def _register(record: Register) -> dict[str, Any]:
     return {
         "record": str(record.pk), "service": record.service_code, "number": record.number, "title": record.title, "stage": record.stage_code,
-        "stage_title": record.stage.title, "agency": record.agency_id, "agency_title": record.agency.title,
+        "stage_title": str(record.stage.title), "agency": record.agency_id, "agency_title": record.agency.title,
         "agency_code": record.agency.code, "place": record.place_id, "place_name": record.place.name,
         "place_code": record.place.code, "lon": record.lon, "lat": record.lat,
         "opened_at": record.opened_at.isoformat(), "due_at": _instant(record.due_at), "due_source": record.due_source,

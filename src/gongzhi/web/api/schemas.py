@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 from ninja import Schema
 from pydantic import ConfigDict, Field, create_model
 
@@ -132,7 +133,7 @@ def body_schema(service: Service, action: Action) -> type[Schema]:
     required = any(field.is_required() for field in form.model_fields.values())
     fields: dict[str, Any] = {"form": (form, ...) if required else (form, Field(default_factory=form))}
     if not action.creates:
-        words = "读到的版本号，也可以用 If-Match；别人先改过时得到 409"
+        words = _("读到的版本号，也可以用 If-Match；别人先改过时得到 409")
         fields["version"] = (int | None, Field(None, description=words))
     return create_model(f"{service.code}_{action.code}", __base__=Strict, **fields)
 
@@ -153,7 +154,7 @@ def record_schema(service: Service, *, texts: bool) -> type[Schema]:
     inner = create_model(f"{service.code}_{suffix}_facts", __base__=Schema, **facts)
     more: dict[str, Any] = {"facts": (inner, ...)}
     if texts:
-        more["actions"] = (list[str], Field([], description="我现在可以做的动作"))
+        more["actions"] = (list[str], Field([], description=_("我现在可以做的动作")))
     return create_model(f"{service.code}_{suffix}", __base__=FoundOut, **more)
 
 

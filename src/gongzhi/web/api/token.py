@@ -7,12 +7,14 @@ from typing import Any
 from django.core import signing
 from django.db import connection
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Router, Schema
 from ninja.errors import HttpError
 from ninja.security import HttpBearer
 
 from gongzhi.kernel.context import Actor, actor_of, actors_of
 from gongzhi.kernel.signin import SignInRefused, sign_in
+from gongzhi.tongue import later
 from gongzhi.web.guard import address, typed
 
 SALT = "gongzhi.api"
@@ -20,7 +22,7 @@ HOLDS = 12 * 3600  # seconds
 _REMEMBERED = 10.0  # seconds; every act is checked again in the database, so this only saves a question
 _held: dict[Any, tuple[float, Actor]] = {}
 _lock = Lock()
-router = Router(tags=["令牌"])
+router = Router(tags=[later("令牌")])
 
 
 class Asked(Schema):
@@ -55,7 +57,7 @@ class Refusal(Schema):
     detail: str
 
 
-@router.post("", response={200: Given, 401: Refusal}, summary="取得令牌", auth=None)
+@router.post("", response={200: Given, 401: Refusal}, summary=later("取得令牌"), auth=None)
 def token(request: HttpRequest, asked: Asked) -> Any:
     """Return a token for the account's oldest post of today, or the one asked for."""
     try:
@@ -64,8 +66,8 @@ def token(request: HttpRequest, asked: Asked) -> Any:
         raise HttpError(401, str(refused)) from refused
     chosen = next((actor for actor in held if asked.post in (None, actor.post)), None)
     if chosen is None:
-        raise HttpError(401, "您的账号没有这个岗位。")
-    posts = [PostOut(post=a.post, role=a.role_title, agency=a.agency_title, place=a.place_name) for a in held]
+        raise HttpError(401, _("您的账号没有这个岗位。"))
+    posts = [PostOut(post=a.post, role=str(a.role_title), agency=a.agency_title, place=a.place_name) for a in held]
     return Given(token=issue(chosen), expires_in=HOLDS, post=chosen.post, posts=posts)
 
 
@@ -80,7 +82,7 @@ class Bearer(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> Actor | None:  # noqa: ARG002
         """Return the actor, or None for a token that does not hold. Raises NoPost."""
         try:
-            account, _, post = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).partition(".")
+            account, _other, post = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).partition(".")
         except signing.BadSignature:
             return None
         actor = remembered(int(post))

@@ -13,6 +13,7 @@ from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
+from gongzhi.tongue import clauses
 from gongzhi.web.asked import ask, raw
 from gongzhi.web.console.lists import bulk_actions, declared
 from gongzhi.web.guard import form_key
@@ -77,7 +78,7 @@ def _do(
             key=f"{key[:40]}:{record.pk.hex}",
         )  # fmt: skip
     except Invalid as invalid:
-        return Outcome(record, "；".join(text for texts in invalid.errors.values() for text in texts))
+        return Outcome(record, clauses(text for texts in invalid.errors.values() for text in texts))
     except Refused as refused:
         return Outcome(record, str(refused))
     return Outcome(record)

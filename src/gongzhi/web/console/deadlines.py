@@ -9,15 +9,23 @@ from typing import Any
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Agency, DeadlineKept, Place, Register
+from gongzhi.tongue import later
 from gongzhi.web.console.queue import end_of_day
 from gongzhi.web.paging import Paged
 from gongzhi.web.who import chosen_place, in_place, page, reads
 
-GROUPS = {"late": "已超期", "today": "今天到期", "soon": "即将到期", "fine": "期限内", "paused": "计时已暂停"}
-ALSO = {"open": "全部在办", "waiting": "已答复，等评价或没有期限"}
+GROUPS = {
+    "late": later("已超期"),
+    "today": later("今天到期"),
+    "soon": later("即将到期"),
+    "fine": later("期限内"),
+    "paused": later("计时已暂停"),
+}
+ALSO = {"open": later("全部在办"), "waiting": later("已答复，等评价或没有期限")}
 """Groups that other pages count: everything open, and what nobody owes a step on."""
 _WINDOW = 30  # days of steps that were done, for the share kept in time
 
@@ -126,11 +134,13 @@ def board(request: HttpRequest, actor: Actor) -> HttpResponse:
 def _finding(rows: list[Row], totals: dict[str, int]) -> str:
     """Return what the board says, in one sentence."""
     if not sum(totals.values()):
-        return "现在没有正在计时的事项。"
+        return _("现在没有正在计时的事项。")
     if not totals["late"]:
-        return f"没有超期事项，今天到期 {totals['today']:,} 件。"
+        return _("没有超期事项，今天到期 {today:,} 件。").format(today=totals["today"])
     first = rows[0]
-    return f"共 {totals['late']:,} 件超期，最多的是{first.agency.short},{first.counts['late']:,} 件。"
+    return _("共 {late:,} 件超期，最多的是{short},{late2:,} 件。").format(
+        late=totals["late"], short=first.agency.short, late2=first.counts["late"]
+    )
 
 
 def _records(request: HttpRequest, actor: Actor, place: Place | None, now: datetime) -> HttpResponse:
@@ -154,7 +164,7 @@ def _records(request: HttpRequest, actor: Actor, place: Place | None, now: datet
         found = found.filter(in_place(under))
         words.insert(0, under.name)
     return page(
-        request, actor, "web/console/deadline_records.html", title=" · ".join(words) or "全部正在计时的事项",
+        request, actor, "web/console/deadline_records.html", title=" · ".join(map(str, words)) or _("全部正在计时的事项"),
         paged=Paged.of(request, found.select_related("agency", "place").order_by("due_at")), active="deadlines", now=now,
     )  # fmt: skip
 
@@ -213,7 +223,7 @@ def _csv(rows: Iterable[Row]) -> HttpResponse:
     response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="deadlines-{timezone.localdate()}.csv"'
     writer: Any = csv.writer(response)
-    writer.writerow(["单位", *GROUPS.values(), f"近{_WINDOW}天完成步骤", "其中超期"])
+    writer.writerow([_("单位"), *GROUPS.values(), _("近{window}天完成步骤").format(window=_WINDOW), _("其中超期")])
     for row in rows:
-        writer.writerow([row.agency.title, *(number for _, number in row.cells), row.done, row.missed])
+        writer.writerow([row.agency.title, *(number for _other, number in row.cells), row.done, row.missed])
     return response

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from gongzhi.kernel import directory
@@ -14,6 +15,7 @@ from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Account, Agency, Place, Post
 from gongzhi.kernel.refusals import Absent, Invalid, Refused
 from gongzhi.kernel.roles import ADMIN
+from gongzhi.tongue import sentences
 from gongzhi.web.asked import Asked
 from gongzhi.web.console.directory_forms import FORMS, DirectoryForm, asked_of
 from gongzhi.web.paging import Paged
@@ -74,7 +76,7 @@ def _directory(
             form.do(actor, subject, typed)
         except Invalid as invalid:
             errors = invalid.errors
-            alert = "".join(text for name, texts in errors.items() if name not in form.fields for text in texts)
+            alert = sentences(text for name, texts in errors.items() if name not in form.fields for text in texts)
         except Refused as refused:
             alert = str(refused)
         else:
@@ -90,7 +92,7 @@ def _directory(
 def _frame(request: HttpRequest, actor: Actor, opened: Opened | None, active: str) -> dict[str, Any]:
     said = FORMS.get(request.GET.get("said", ""))
     return {
-        "opened": opened, "active": active, "said": f"“{said.title}”已完成。" if said and not opened else "",
+        "opened": opened, "active": active, "said": _("“{title}”已完成。").format(title=said.title) if said and not opened else "",
         "changes": directory.changes(actor, 20),
     }  # fmt: skip
 

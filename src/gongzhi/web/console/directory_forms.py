@@ -6,12 +6,14 @@ from datetime import date
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel import directory
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Account, Agency, Place, Post
 from gongzhi.kernel.models.places import level_title
 from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.tongue import later
 from gongzhi.web.asked import Asked, Choices, agencies, choose_place, places_to_choose
 
 Values = Mapping[str, str]
@@ -57,13 +59,15 @@ class DirectoryForm:
             text = typed.get(name, "").strip()
             if not text:
                 if question.required:
-                    errors[name] = ["请填写这一项。"]
+                    errors[name] = [_("请填写这一项。")]
                 values[name] = None if question.kind in ("date", "place", "agency", "account") else ""
                 continue
             try:
                 values[name] = _parsed(question.kind, text)
             except ValueError:
-                errors[name] = ["请填写正确的日期，例如 2026-11-23。" if question.kind == "date" else "请重新选择。"]
+                errors[name] = [
+                    _("请填写正确的日期，例如 2026-11-23。") if question.kind == "date" else _("请重新选择。")
+                ]
         if errors:
             raise Invalid(errors)
         self.act(actor, subject or 0, values)
@@ -152,7 +156,7 @@ def _post(subject: int) -> str:
     return f"{post.account.name}:{post.agency.short} · {post.role_title}" if post else ""
 
 
-def _new_account(actor: Actor, _: int, v: dict[str, Any]) -> None:
+def _new_account(actor: Actor, _other: int, v: dict[str, Any]) -> None:
     account = directory.add_account(actor, v["login"], v["name"], v["password"])
     directory.add_post(actor, account, v["agency"], v["role"], v["place"])
 
@@ -167,77 +171,80 @@ def _password(actor: Actor, subject: int, v: dict[str, Any]) -> None:
     directory.set_password(actor, subject, v["password"])
 
 
-_NAME, _CODE = Question("名称"), Question("统计代码", hint="国家统计局的区划代码；网格用本市自己的代码。")
-_SINCE = Question("从哪天起", "date")
+_NAME, _CODE = (
+    Question(later("名称")),
+    Question(later("统计代码"), hint=later("国家统计局的区划代码；网格用本市自己的代码。")),
+)
+_SINCE = Question(later("从哪天起"), "date")
 
 FORMS: dict[str, DirectoryForm] = {
     form.code: form
     for form in (
         DirectoryForm(
-            "rename_place", "更名", {"name": _NAME, "code": _CODE, "since": _SINCE},
+            "rename_place", later("更名"), {"name": _NAME, "code": _CODE, "since": _SINCE},
             lambda a, s, v: directory.rename_place(a, s, v["name"], v["code"], v["since"]), _held_place,
-            "旧名称和代码连同起止日期一起保留，以前的记录不变。", about=_here, stay="under",
+            later("旧名称和代码连同起止日期一起保留，以前的记录不变。"), about=_here, stay="under",
         ),
         DirectoryForm(
-            "move_place", "划转", {"parent": Question("划归哪里", "place", "只能划归同级的上级，例如把一个镇街划给另一个县区。")},
+            "move_place", later("划转"), {"parent": Question(later("划归哪里"), "place", later("只能划归同级的上级，例如把一个镇街划给另一个县区。"))},
             lambda a, s, v: directory.move_place(a, s, v["parent"]),
-            hint="连同下级一起划转，其中的记录随之转到新的上级。", about=_here, stay="under",
+            hint=later("连同下级一起划转，其中的记录随之转到新的上级。"), about=_here, stay="under",
         ),
         DirectoryForm(
-            "merge_places", "并入", {"into": Question("并入哪里", "place"), "on": Question("哪天撤销", "date")},
+            "merge_places", later("并入"), {"into": Question(later("并入哪里"), "place"), "on": Question(later("哪天撤销"), "date")},
             lambda a, s, v: directory.merge_places(a, s, v["into"], v["on"]), danger=True,
-            hint="它的记录、岗位和曾用名转到并入的地点；它下面还有地点时，请先划转。", about=_here,
+            hint=later("它的记录、岗位和曾用名转到并入的地点；它下面还有地点时，请先划转。"), about=_here,
         ),
         DirectoryForm(
-            "split_place", "拆分", {"name": Question("新地点的名称"), "code": _CODE, "since": _SINCE},
+            "split_place", later("拆分"), {"name": Question(later("新地点的名称")), "code": _CODE, "since": _SINCE},
             lambda a, s, v: directory.split_place(a, s, v["name"], v["code"], v["since"]),
-            hint="在同一个上级之下新设一个地点，再把属于它的下级划转过去。", about=_here, stay="under",
+            hint=later("在同一个上级之下新设一个地点，再把属于它的下级划转过去。"), about=_here, stay="under",
         ),
         DirectoryForm(
-            "add_place", "新增下级", {"name": _NAME, "code": _CODE, "since": _SINCE},
+            "add_place", later("新增下级"), {"name": _NAME, "code": _CODE, "since": _SINCE},
             lambda a, s, v: directory.add_place(a, s, v["name"], v["code"], v["since"]), about=_here, stay="under",
         ),
         DirectoryForm(
-            "add_agency", "新增单位",
-            {"code": Question("代码", hint="字母、数字或横线，定了不再改。"), "title": Question("全称"), "short": Question("简称"),
-             "kind": Question("类别", "kind"), "place": Question("所在地", "place")},
+            "add_agency", later("新增单位"),
+            {"code": Question(later("代码"), hint=later("字母、数字或横线，定了不再改。")), "title": Question(later("全称")), "short": Question(later("简称")),
+             "kind": Question(later("类别"), "kind"), "place": Question(later("所在地"), "place")},
             lambda a, s, v: directory.add_agency(a, v["code"], v["title"], v["short"], v["kind"], v["place"]),
         ),
         DirectoryForm(
-            "change_agency", "变更单位",
-            {"title": Question("全称"), "short": Question("简称"), "kind": Question("类别", "kind"),
-             "place": Question("所在地", "place"),
-             "ended_on": Question("撤销日期", "date", "仍在履职的不填。", required=False)},
+            "change_agency", later("变更单位"),
+            {"title": Question(later("全称")), "short": Question(later("简称")), "kind": Question(later("类别"), "kind"),
+             "place": Question(later("所在地"), "place"),
+             "ended_on": Question(later("撤销日期"), "date", later("仍在履职的不填。"), required=False)},
             _end_agency, _held_agency,
         ),
         DirectoryForm(
-            "add_account", "新增账号",
-            {"login": Question("登录名", hint="2 到 60 个字母、数字或汉字。"), "name": Question("姓名"),
-             "password": Question("初始密码", "password", "至少 8 个字符，请当面告诉本人。"),
-             "agency": Question("单位", "agency"), "role": Question("岗位", "role"), "place": Question("管辖地点", "place")},
-            _new_account, hint="账号连同第一个岗位一起建立。",
+            "add_account", later("新增账号"),
+            {"login": Question(later("登录名"), hint=later("2 到 60 个字母、数字或汉字。")), "name": Question(later("姓名")),
+             "password": Question(later("初始密码"), "password", later("至少 8 个字符，请当面告诉本人。")),
+             "agency": Question(later("单位"), "agency"), "role": Question(later("岗位"), "role"), "place": Question(later("管辖地点"), "place")},
+            _new_account, hint=later("账号连同第一个岗位一起建立。"),
         ),
         DirectoryForm(
-            "set_password", "重设密码", {"password": Question("新密码", "password", "至少 8 个字符，请当面告诉本人。")}, _password,
+            "set_password", later("重设密码"), {"password": Question(later("新密码"), "password", later("至少 8 个字符，请当面告诉本人。"))}, _password,
             about=_account,
         ),
         DirectoryForm(
-            "close_account", "停用账号", {}, lambda a, s, v: directory.close_account(a, s), danger=True, about=_account,
-            hint="停用后不能登录，也不能办理；可以重新启用。",
+            "close_account", later("停用账号"), {}, lambda a, s, v: directory.close_account(a, s), danger=True, about=_account,
+            hint=later("停用后不能登录，也不能办理；可以重新启用。"),
         ),
         DirectoryForm(
-            "open_account", "启用账号", {}, lambda a, s, v: directory.close_account(a, s, active=True), about=_account,
+            "open_account", later("启用账号"), {}, lambda a, s, v: directory.close_account(a, s, active=True), about=_account,
         ),
         DirectoryForm(
-            "add_post", "新增岗位",
-            {"account": Question("人员", "account"), "agency": Question("单位", "agency"), "role": Question("岗位", "role"),
-             "place": Question("管辖地点", "place"), "until": Question("到哪天为止", "date", "长期的不填。", required=False)},
+            "add_post", later("新增岗位"),
+            {"account": Question(later("人员"), "account"), "agency": Question(later("单位"), "agency"), "role": Question(later("岗位"), "role"),
+             "place": Question(later("管辖地点"), "place"), "until": Question(later("到哪天为止"), "date", later("长期的不填。"), required=False)},
             lambda a, s, v: directory.add_post(a, v["account"], v["agency"], v["role"], v["place"], None, v["until"]),
         ),
         DirectoryForm(
-            "end_post", "停用岗位", {"on": Question("从哪天起", "date")},
+            "end_post", later("停用岗位"), {"on": Question(later("从哪天起"), "date")},
             lambda a, s, v: directory.end_post(a, s, v["on"]), danger=True, about=_post,
-            hint="从这一天起，这个岗位不能再查看和办理。",
+            hint=later("从这一天起，这个岗位不能再查看和办理。"),
         ),
     )
 }  # fmt: skip

@@ -17,6 +17,7 @@ from gongzhi.kernel.procedure import Action, Effect, Gives
 from gongzhi.kernel.refusals import Absent
 from gongzhi.kernel.service import Service, services
 from gongzhi.kernel.vault import NoRoom, Rejected
+from gongzhi.tongue import later, sentences
 from gongzhi.web.asked import ask, grouped, raw, uploads
 from gongzhi.web.console.lists import declared
 from gongzhi.web.console.record import Doing, by_number, render_record
@@ -25,7 +26,7 @@ from gongzhi.web.who import may_create, page, signed
 
 _HIDDEN = ("task_id",)
 _TOLD_FOR = 600  # seconds in which who took the call can still read the follow-up code out
-_AGAIN = "附件需要重新选择。"
+_AGAIN = later("附件需要重新选择。")
 
 
 @signed
@@ -125,8 +126,8 @@ def _refused(
     match refusal:
         case Invalid():
             doing.key = key
-            doing.alert = "".join(text for name in ("", "version", "key") for text in errors.get(name, []))
-            doing.files_error = "".join(errors.get("files", []))
+            doing.alert = sentences(text for name in ("", "version", "key") for text in errors.get(name, []))
+            doing.files_error = sentences(errors.get("files", []))
         case Conflict():
             conflict, status = str(refusal), 409
         case Rejected() | NoRoom():
@@ -158,8 +159,8 @@ def new(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
             done = act(actor, service.code, service.creating.code, form=typed, files=files, key=key)
         except Invalid as invalid:
             errors, status = invalid.errors, 422
-            alert = "".join(text for name in ("", "key") for text in errors.get(name, []))
-            files_error = "".join(errors.get("files", [])) or (_AGAIN if files else "")
+            alert = sentences(text for name in ("", "key") for text in errors.get(name, []))
+            files_error = sentences(errors.get("files", [])) or (_AGAIN if files else "")
         except (Rejected, NoRoom) as rejected:
             files_error, status = str(rejected), 422
         except Refused as refused:

@@ -6,6 +6,7 @@ from pathlib import Path
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.export import FORMATS, MOST
@@ -24,7 +25,7 @@ def export(request: HttpRequest, actor: Actor, code: str, kind: str) -> HttpResp
     said = narrow(service, actor, given(request.GET))
     found = said.records(Register.objects.filter(in_place(chosen_place(request, actor))))
     if found.order_by()[: MOST + 1].count() > MOST:
-        fault = f"超过 {MOST:,} 条，一个文件放不下。请先用筛选缩小范围，再分几次导出。"
+        fault = _("超过 {most:,} 条，一个文件放不下。请先用筛选缩小范围，再分几次导出。").format(most=MOST)
         back = f"/work/s/{code}/?{request.GET.urlencode()}"
         return page(request, actor, "web/console/view_fault.html", status=422, fault=fault, back=back)
     media, write = FORMATS[kind]

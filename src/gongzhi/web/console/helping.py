@@ -8,6 +8,7 @@ from gongzhi.kernel.context import Actor
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.procedure import Action, Stage
 from gongzhi.kernel.roles import STAFF
+from gongzhi.tongue import listed
 from gongzhi.web.console.lists import declared
 from gongzhi.web.who import page, reads
 
@@ -28,7 +29,7 @@ def show(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
 
     def told(action: Action) -> tuple[Action, str, bool]:
         titles = [role.title for role in action.by if role in STAFF]
-        return action, "、".join(titles), any(role.code == actor.role for role in action.by)
+        return action, listed(titles), any(role.code == actor.role for role in action.by)
 
     rows = [
         Row(stage, [told(a) for a in service.procedure if a.leaves(stage.code) and not a.anywhere])

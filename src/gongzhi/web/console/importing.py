@@ -3,6 +3,7 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from gongzhi.intake import declared
@@ -37,14 +38,14 @@ def uploads(request: HttpRequest, actor: Actor) -> HttpResponse:
     if request.method == "POST":
         file = request.FILES.get("file")
         if file is None:
-            error = "请选择要导入的表格。"
+            error = _("请选择要导入的表格。")
         elif chosen not in known:
-            error = "请选择表格的种类。"
+            error = _("请选择表格的种类。")
         elif (file.size or 0) > MOST_BYTES:
-            error = f"文件超过 {MOST_BYTES // 2**20} MB，请拆成几个文件。"
+            error = _("文件超过 {value} MB，请拆成几个文件。").format(value=MOST_BYTES // 2**20)
         else:
             try:
-                job = start(actor, file.name or "表格", file.read(), declared.table(chosen).service, chosen)
+                job = start(actor, file.name or _("表格"), file.read(), declared.table(chosen).service, chosen)
                 return redirect(f"/work/import/{job.pk}")
             except (ImportFault, MappingError) as fault:
                 error = str(fault)
@@ -75,7 +76,7 @@ def job(request: HttpRequest, actor: Actor, key: int) -> HttpResponse:
 
 
 @signed
-def quarantine(_: HttpRequest, actor: Actor, key: int) -> HttpResponse:
+def quarantine(_other: HttpRequest, actor: Actor, key: int) -> HttpResponse:
     """Send what could not be imported, with its reasons."""
     found = quarantine_of(_job(actor, key))
     if found is None:
@@ -89,7 +90,7 @@ def quarantine(_: HttpRequest, actor: Actor, key: int) -> HttpResponse:
 
 
 @signed
-def empty(_: HttpRequest, actor: Actor, name: str) -> HttpResponse:
+def empty(_other: HttpRequest, actor: Actor, name: str) -> HttpResponse:
     """Send an empty table of a mapping, to be filled in."""
     known = offered(actor)
     if name not in known:

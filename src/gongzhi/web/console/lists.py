@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.fields import YES_NO, Code, Day, Fact, Flag
@@ -69,13 +70,13 @@ def given(data: QueryDict) -> dict[str, str]:
 def filters_of(service: Service, said: Narrowing) -> list[Filter]:
     """Return the filters of a service's list: state, stage, agency, its facts, and the days."""
     value = said.given.get
-    made = [_select("state", "状态", [("", list(STATES.items()))], said)] if service.timed else []
-    made.append(_select("stage", "环节", [("", [(s.code, s.title) for s in service.procedure.stages])], said))
+    made = [_select("state", _("状态"), [("", list(STATES.items()))], said)] if service.timed else []
+    made.append(_select("stage", _("环节"), [("", [(s.code, s.title) for s in service.procedure.stages])], said))
     if service.timed:
-        made.append(_select("agency", "责任单位", agencies(), said))
+        made.append(_select("agency", _("责任单位"), agencies(), said))
     for fact in (*service.narrowing, *service.extras.values()):
         made += _of_fact(fact, said)
-    for name, (_, label) in SPANS.items():
+    for name, (_column, label) in SPANS.items():
         if name == "opened" or service.timed:
             made.append(Filter(name, label, "date", [], least=value(f"{name}.from", ""), most=value(f"{name}.to", "")))
     return made
@@ -100,14 +101,14 @@ def columns_of(service: Service, said: Narrowing, chosen: str) -> list[Column]:
     """Return the columns: the record's own, and the facts that the address names or the service declares."""
     known = service.all_facts
     facts = [known[name] for name in chosen.split(",") if name in known] if chosen else service.columns
-    made = [Column("title", "事项", "what"), Column("stage", "环节")]
+    made = [Column("title", _("事项"), "what"), Column("stage", _("环节"))]
     if service.timed:
-        made.append(Column("due", "期限"))
+        made.append(Column("due", _("期限")))
     made += [Column(fact.name, str(fact.verbose_name), "c-fact", fact=fact) for fact in facts]
-    made.append(Column("place", "地点"))
+    made.append(Column("place", _("地点")))
     if service.timed:
-        made.append(Column("agency", "责任单位", "c-agency"))
-    made.append(Column("opened", "登记", "when"))
+        made.append(Column("agency", _("责任单位"), "c-agency"))
+    made.append(Column("opened", _("登记"), "when"))
     return [_turned(column, said.order) for column in made]
 
 

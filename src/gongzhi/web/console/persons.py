@@ -9,6 +9,7 @@ from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.forms import PERSON_FIELDS
 from gongzhi.kernel.parties import ask, take
 from gongzhi.kernel.refusals import Invalid
+from gongzhi.tongue import sentences
 from gongzhi.web.console.record import by_number, people
 from gongzhi.web.who import page, signed
 
@@ -28,7 +29,7 @@ def person(request: HttpRequest, actor: Actor, number: str, key: UUID) -> HttpRe
             seen = take(actor, ask(actor, key, purpose))
             values = {title: seen[name] for name, title in PERSON_FIELDS.items() if name in seen}
         except Invalid as invalid:
-            error = "".join(text for texts in invalid.errors.values() for text in texts)
+            error = sentences(text for texts in invalid.errors.values() for text in texts)
     with acting(actor):
         whole = not request.headers.get("HX-Request")
         response = page(

@@ -1,6 +1,7 @@
 """QR codes: of any record, for those who work with it; and plates to print, that anyone may scan."""
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Register
@@ -19,7 +20,9 @@ MOST = 120
 def code(request: HttpRequest, actor: Actor, number: str) -> HttpResponse:
     """Show the record's QR code; it opens the record for whoever may see it."""
     record = by_number(number)
-    picture = qr(request.build_absolute_uri(f"/work/r/{record.number}"), f"{record.number} 的二维码")
+    picture = qr(
+        request.build_absolute_uri(f"/work/r/{record.number}"), _("{number} 的二维码").format(number=record.number)
+    )
     return page(
         request, actor, "web/console/qr.html", record=record, picture=picture, active=f"s-{record.service_code}"
     )
@@ -52,7 +55,9 @@ def _print(request: HttpRequest, actor: Actor, code: str, records: list[Register
         values = service.values(rows[record.pk])
         lines = [service.all_facts[name].display(values[name]) for name in service.plate]
         address = request.build_absolute_uri(f"/q/{record.number}.{plate_code(record.number)}")
-        made.append((record, [line for line in lines if line], qr(address, f"{record.number} 的二维码")))
+        made.append(
+            (record, [line for line in lines if line], qr(address, _("{number} 的二维码").format(number=record.number)))
+        )
     return page(
         request,
         actor,

@@ -16,16 +16,23 @@ from gongzhi.kernel.duties import owed_by
 from gongzhi.kernel.models import Place, Register, Task
 from gongzhi.kernel.roles import MANAGER, ROLES, Scope
 from gongzhi.kernel.service import services
+from gongzhi.tongue import later
 from gongzhi.web.paging import Paged
 from gongzhi.web.who import chosen_place, in_place, page, reads
 
-GROUPS = {"late": "已超期", "today": "今天到期", "new": "新到", "rest": "在办", "paused": "计时已暂停"}
+GROUPS = {
+    "late": later("已超期"),
+    "today": later("今天到期"),
+    "new": later("新到"),
+    "rest": later("在办"),
+    "paused": later("计时已暂停"),
+}
 _SHOWN = 15
 _NOTHING = {
-    "late": "没有超期的事项。",
-    "today": "今天没有到期的事项。",
-    "new": "没有新到的事项。",
-    "rest": "没有其他在办事项。",
+    "late": later("没有超期的事项。"),
+    "today": later("今天没有到期的事项。"),
+    "new": later("没有新到的事项。"),
+    "rest": later("没有其他在办事项。"),
     "paused": "",
 }
 
@@ -110,7 +117,7 @@ def _decisions(actor: Actor, place: Place | None) -> Iterable[Decision]:
                 Register.objects.filter(pk__in=list(rows)).select_related("agency", "place").order_by("due_at")
             )
             if records:
-                yield Decision(" / ".join(titles), records)
+                yield Decision(" / ".join(map(str, titles)), records)
 
 
 def _owes(actor: Actor, owed: object) -> bool:

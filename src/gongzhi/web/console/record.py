@@ -10,9 +10,11 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
 from gongzhi.kernel.buttons import owed, possible
 from gongzhi.kernel.context import Actor
+from gongzhi.kernel.dates import brief
 from gongzhi.kernel.fields import Fact, Whole
 from gongzhi.kernel.files import open_file
 from gongzhi.kernel.forms import PERSON_FIELDS
@@ -158,11 +160,16 @@ def people(record: Register) -> list[Person]:
     newest = {party.role: party.pk for party in reversed(found)}
     return [
         Person(
-            party.pk, f"{'' if newest[party.role] == party.pk else '原'}{labels.get(party.role, '当事人')}",
+            party.pk, _title(labels.get(party.role, ""), now=newest[party.role] == party.pk),
             [title for name, title in PERSON_FIELDS.items() if name in party.known.split()],
         )
         for party in found
     ]  # fmt: skip
+
+
+def _title(label: str, *, now: bool) -> str:
+    label = str(label) or _("当事人")
+    return label if now else _("原{label}").format(label=label)
 
 
 def parts_of(actor: Actor, record: Register, links: list[Link]) -> list[Parts]:
@@ -210,13 +217,19 @@ def _said(record: Register, done: str, again: bool) -> str:
     action = record.service.procedure.by_code.get(done)
     if action is None:
         return ""
-    first = f"“{action.title}”已经办过，没有重复。" if again else f"已{action.title}。"
+    first = (
+        _("“{title}”已经办过，没有重复。").format(title=action.title)
+        if again
+        else _("已{title}。").format(title=action.title)
+    )
     answers = owed(record)
     if record.closed_at:
-        return f"{first}这件事已结束。"
+        return _("{first}这件事已结束。").format(first=first)
     if answers and record.due_source and action.target.code:
         due = timezone.localtime(answers[1])
-        return f"{first}现在由{record.agency.short}在 {due:%-m月%-d日 %H:%M} 前{answers[0].title}。"
+        return _("{first}现在由{short}在 {at} 前{title}。").format(
+            first=first, short=record.agency.short, at=brief(due), title=answers[0].title
+        )
     return first
 
 
@@ -246,7 +259,7 @@ def render_record(
 
 
 @reads
-def file(_: HttpRequest, __: Actor, number: str, key: UUID) -> HttpResponse:
+def file(_other: HttpRequest, __: Actor, number: str, key: UUID) -> HttpResponse:
     """Send an attachment."""
     found = Attachment.objects.filter(pk=key, record=by_number(number)).first()
     if found is None:
@@ -259,7 +272,7 @@ def send(found: Attachment) -> HttpResponse:
     try:
         chunks = open_file(found)
     except (KeyDestroyed, Missing, Tampered) as error:
-        return HttpResponse(str(error) or "附件已不能读取。", status=410, content_type="text/plain; charset=utf-8")
+        return HttpResponse(str(error) or _("附件已不能读取。"), status=410, content_type="text/plain; charset=utf-8")
     response = StreamingHttpResponse(chunks, content_type=found.media_type)
     inline = found.media_type.startswith("image/")
     response["Content-Disposition"] = content_disposition_header(not inline, found.name) or "attachment"

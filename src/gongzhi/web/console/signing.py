@@ -3,6 +3,7 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from gongzhi.kernel.context import Actor, actors_of
@@ -35,7 +36,7 @@ def signin(request: HttpRequest) -> HttpResponse:
             request.session["account"], request.session["post"] = account, posts[0].post
             rotate_token(request)
             return redirect(_next(request))
-        error = "您的账号现在没有岗位，请联系管理员。"
+        error = _("您的账号现在没有岗位，请联系管理员。")
     except SignInRefused as refused:
         error = str(refused)
     return render(request, "web/signin.html", {"error": error, "login": login[:60], "next": _next(request)}, status=422)

@@ -3,6 +3,7 @@
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from gongzhi.kernel.context import Actor, acting
@@ -34,9 +35,9 @@ def save(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
     )
     fault = ""
     if not title:
-        fault = "请给这个视图起一个名称。"
+        fault = _("请给这个视图起一个名称。")
     elif SavedView.objects.filter(account=actor.account, service_code=code).exclude(title=title).count() >= MOST:
-        fault = f"每项业务最多保存 {MOST} 个视图，请先删除不用的。"
+        fault = _("每项业务最多保存 {most} 个视图，请先删除不用的。").format(most=MOST)
     if fault:
         with acting(actor):
             return page(
@@ -52,7 +53,7 @@ def save(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
 
 @signed
 @require_POST
-def drop(_: HttpRequest, actor: Actor, code: str, key: int) -> HttpResponse:
+def drop(_other: HttpRequest, actor: Actor, code: str, key: int) -> HttpResponse:
     """Forget one of the actor's own views; another's shared view is not hers to drop."""
     SavedView.objects.filter(pk=key, account=actor.account, service_code=code).delete()
     return redirect(f"/work/s/{code}/")

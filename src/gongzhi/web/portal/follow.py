@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from gongzhi.kernel.act import Conflict, Invalid, Refused, Unreachable, act
@@ -16,14 +17,15 @@ from gongzhi.kernel.models import Attachment, Register
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.refusals import Absent
 from gongzhi.kernel.vault import NoRoom, Rejected, limits
+from gongzhi.tongue import later, sentences
 from gongzhi.web.asked import ask, raw, uploads
 from gongzhi.web.console.record import Doing, facts_of, send, steps
 from gongzhi.web.guard import address, form_key, typed
 from gongzhi.web.portal.codes import code_of, remember
 
 TRIES_AN_HOUR = 30
-WRONG = "编号和查询码对不上，请检查后重新输入。查询码是提交成功时显示的 12 个字符。"
-TOO_MANY = "查询的次数太多了，请一小时后再试。"
+WRONG = later("编号和查询码对不上，请检查后重新输入。查询码是提交成功时显示的 12 个字符。")
+TOO_MANY = later("查询的次数太多了，请一小时后再试。")
 
 
 @require_http_methods(["GET", "POST"])
@@ -56,7 +58,7 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         if record is None:
             return redirect("/follow")
         done = record.service.procedure.by_code.get(request.GET.get("done", ""))
-        return _page(request, record, said=f"您的{done.title}已收到。" if done else "")
+        return _page(request, record, said=_("您的{title}已收到。").format(title=done.title) if done else "")
 
 
 @require_http_methods(["GET", "POST"])
@@ -102,13 +104,15 @@ def _refused(
     match refusal:
         case Invalid():
             doing.key = key
-            doing.alert = "".join(text for name in ("", "version", "key") for text in errors.get(name, []))
-            doing.files_error = "".join(errors.get("files", []))
+            doing.alert = sentences(text for name in ("", "version", "key") for text in errors.get(name, []))
+            doing.files_error = sentences(errors.get("files", []))
         case Rejected() | NoRoom():
             doing.key, doing.files_error = key, str(refusal)
         case Conflict():
             doing.alert, status = (
-                f"这件事刚刚有了新进展，现在是“{refusal.stage_title}”。请看过下面的最新情况后再决定。",
+                _("这件事刚刚有了新进展，现在是“{stage_title}”。请看过下面的最新情况后再决定。").format(
+                    stage_title=refusal.stage_title
+                ),
                 409,
             )
         case Unreachable():

@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from gongzhi.kernel.act import Invalid, Refused, Unreachable, act
@@ -19,6 +20,7 @@ from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
 from gongzhi.kernel.vault import NoRoom, Rejected, limits
+from gongzhi.tongue import sentences
 from gongzhi.web.asked import ask, grouped, raw, uploads
 from gongzhi.web.guard import address, form_key
 from gongzhi.web.portal.codes import remember
@@ -33,8 +35,8 @@ def too_many() -> str:
     """Return what somebody reads who has reported too often."""
     hotline = city().hotline
     if hotline:
-        return f"从您这里提交的次数太多了，请一小时后再试，或拨打 {hotline} 热线。"
-    return "从您这里提交的次数太多了，请一小时后再试。"
+        return _("从您这里提交的次数太多了，请一小时后再试，或拨打 {hotline} 热线。").format(hotline=hotline)
+    return _("从您这里提交的次数太多了，请一小时后再试。")
 
 
 def offered() -> list[Service]:
@@ -93,8 +95,8 @@ def report(request: HttpRequest) -> HttpResponse:
             done = act(portal_actor(), service.code, action.code, form=typed, files=files, key=key)
         except Invalid as invalid:
             errors, status = invalid.errors, 422
-            alert = "".join(text for name in ("", "key") for text in errors.get(name, []))
-            files_error = "".join(errors.get("files", [])) or ("照片和附件需要重新选择。" if files else "")
+            alert = sentences(text for name in ("", "key") for text in errors.get(name, []))
+            files_error = "".join(errors.get("files", [])) or (_("照片和附件需要重新选择。") if files else "")
         except (Rejected, NoRoom) as rejected:
             files_error, status = str(rejected), 422
         except Refused as refused:

@@ -3,6 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from gongzhi.kernel.context import acting
@@ -27,7 +28,7 @@ def scanned(request: HttpRequest, number: str, code: str) -> HttpResponse:
             if Register.objects.filter(number=number).exists():
                 return redirect(f"/work/r/{number}")
     if not allow(f"scan:{address(request)}", count=SCANS_AN_HOUR, seconds=3600):
-        return too_often(request, "从您这里扫码的次数太多了，请一小时后再试。")
+        return too_often(request, _("从您这里扫码的次数太多了，请一小时后再试。"))
     plate = plate_of(number, code)
     said = urlencode({"place": str(plate.place), "address": plate.title}) if plate else ""
     return render(

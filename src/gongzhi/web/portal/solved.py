@@ -22,9 +22,10 @@ from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.places import WIDTH
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
+from gongzhi.tongue import later
 
 SMALLEST = 10
-OTHERS = "其他"
+OTHERS = later("其他")
 _COUNTY = 2 * WIDTH
 _KEPT = 300.0  # seconds
 _held: dict[Any, tuple[float, "Solved"]] = {}

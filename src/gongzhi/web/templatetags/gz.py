@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from gongzhi.kernel import workdays
+from gongzhi.kernel.dates import brief, day, hour, moment
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.models.places import city
-from gongzhi.kernel.procedure import Stage
+from gongzhi.kernel.procedure import Stage, cited
 
 register = template.Library()
 
@@ -31,29 +34,9 @@ def hotline() -> str:
     return city().hotline
 
 
-@register.filter
-def moment(at: datetime | None) -> str:
-    """2026年11月23日 14:05."""
-    return f"{timezone.localtime(at):%Y年%-m月%-d日 %H:%M}" if at else ""
-
-
-@register.filter
-def brief(at: datetime | None) -> str:
-    """11月23日 14:05, with the year where it is another one."""
-    if at is None:
-        return ""
-    local = timezone.localtime(at)
-    return f"{local:%-m月%-d日 %H:%M}" if local.year == timezone.localdate().year else f"{local:%Y年%-m月%-d日}"
-
-
-@register.filter
-def day(on: date | datetime | None) -> str:
-    """2026年11月23日."""
-    if on is None:
-        return ""
-    if isinstance(on, datetime):
-        on = timezone.localtime(on)
-    return f"{on:%Y年%-m月%-d日}"
+for written in (moment, brief, day):
+    register.filter(written.__name__, written)
+register.filter("cited", cited)
 
 
 @register.filter
@@ -84,21 +67,33 @@ def due_of(record: Register, now: datetime | None = None) -> Due:
     """Return how the record stands to its deadline."""
     now = now or timezone.now()
     if record.closed_at:
-        return Due("none", "已结束", "circle-check", None)
+        return Due("none", _("已结束"), "circle-check", None)
     if record.paused_at:
-        return Due("paused", "计时已暂停", "player-pause", record.due_at)
+        return Due("paused", _("计时已暂停"), "player-pause", record.due_at)
     if record.due_at is None:
-        return Due("none", "没有期限", "minus", None)
+        return Due("none", _("没有期限"), "minus", None)
     days = workdays.left(now, record.due_at)
     if not record.due_source:
-        return Due("none", f"{brief(record.due_at)}自动办结", "clock-check", record.due_at)
+        return Due("none", _("{day}自动办结").format(day=brief(record.due_at)), "clock-check", record.due_at)
     if record.due_at < now:
-        return Due("late", f"超期 {-days} 个工作日" if days < 0 else "今天已超期", "alert-triangle", record.due_at)
+        return Due(
+            "late",
+            ngettext("超期 {days} 个工作日", "超期 {days} 个工作日", -days).format(days=-days)
+            if days < 0
+            else _("今天已超期"),
+            "alert-triangle",
+            record.due_at,
+        )
     local = timezone.localtime(record.due_at)
     if local.date() == timezone.localdate(now):
-        return Due("today", f"今天 {local:%H:%M} 到期", "clock-exclamation", record.due_at)
+        return Due("today", _("今天 {time} 到期").format(time=hour(record.due_at)), "clock-exclamation", record.due_at)
     soon = record.amber_at is not None and record.amber_at <= now
-    return Due("soon" if soon else "fine", f"还剩 {days} 个工作日", "clock-hour-4" if soon else "clock", record.due_at)
+    return Due(
+        "soon" if soon else "fine",
+        ngettext("还剩 {days} 个工作日", "还剩 {days} 个工作日", days).format(days=days),
+        "clock-hour-4" if soon else "clock",
+        record.due_at,
+    )
 
 
 @register.inclusion_tag("web/part/due.html")
