@@ -88,6 +88,7 @@ def test_a_sound_declaration_passes() -> None:
         ((START, END), {"facts": {"note": Line("说明")}}, "gongzhi.E022"),
         ((START, END), {"number": "SQ{year}{serial:06}"}, "gongzhi.E023"),
         ((START, END), {"number": "A-{year}{serial:06}"}, "gongzhi.E023"),
+        ((START, END), {"filters": ("detail",)}, "gongzhi.E026"),
         ((START, END), {"part_of": "nothing"}, "gongzhi.E024"),
         ((START, Action("end", (OPEN,), SHUT, (OPERATOR,), "结束", settles=True)), {}, "gongzhi.E025"),
     ],

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.context import Actor, acting, clock_actor, loader_actor, portal_actor
+from gongzhi.kernel.extras import extras
 from gongzhi.kernel.fields import CodeChoice, FlagChoice, MoneyField
 from gongzhi.kernel.forms import WHOLE, AgencyField, PlaceField, PointField
 from gongzhi.kernel.models import Agency, Place, Register, Task
@@ -125,6 +126,9 @@ class Lab:
         for key in (f"{action.code}.{name}", name):
             if key in self.samples:
                 return self.samples[key]
+        examples = self.service.extras and extras(self.service.code).schema["properties"].get(name, {}).get("examples")
+        if examples:  # a city that asks for a pattern shows what fits it
+            return examples[-1 if other else 0]
         if name == WHOLE:
             return self.whole(actor).number
         if action.effect is Effect.LINK and name == "other":

@@ -95,6 +95,13 @@ def _facts(service: Service) -> Iterator[CheckMessage]:
             hint="Name it in the writes of a form, or in the counts of an action, or drop it.",
             id="gongzhi.E020",
         )
+    for name in service.filters:
+        if name in service.facts and service.facts[name].words:
+            yield Error(
+                f"{service.code}: filters names {name!r}, which is free text.",
+                hint="Words are found by the list's own search; filter by codes, numbers, days, amounts and yes or no.",
+                id="gongzhi.E026",
+            )
     titles = Counter(str(fact.verbose_name).strip() for fact in service.facts.values())
     own = {str(make(False).label) for make in OWN_FIELDS.values()}
     for title, count in titles.items():
