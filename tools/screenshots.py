@@ -1,7 +1,7 @@
-"""Pictures of every page at two widths: ``python tools/screenshots.py [--out FOLDER] [--only NAME ...]``.
+"""Pictures of every page in every language at two widths: ``python tools/screenshots.py [--out FOLDER]``, with ``--only NAME ...`` and ``--languages en`` for a part.
 
-Opens a city of its own with sample data in a temporary folder. Fails on an overflow, a console error, a request to
-another host, or anything that axe finds.
+Opens a city of its own with sample data in a temporary folder. Fails on an overflow, a sentence without its translation,
+a console error, a request to another host, or anything that axe finds.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots")
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--languages", nargs="*", default=[])
     chosen = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     from tests.web.serving import CHROMIUM
@@ -46,27 +48,29 @@ def main() -> int:
             numbers = matters()
             tick()
             hang_up()
-            faults = pictures(chosen.out, set(chosen.only), numbers)
+            faults = pictures(chosen.out, set(chosen.only), set(chosen.languages), numbers)
             hang_up()
     for fault in faults:
         sys.stderr.write(fault + "\n")
     return 1 if faults else 0
 
 
-def pictures(out: Path, only: set[str], numbers: dict[str, object]) -> list[str]:
-    """Visit every page at every width; return the faults."""
+def pictures(out: Path, only: set[str], languages: set[str], numbers: dict[str, object]) -> list[str]:
+    """Visit every page in every language at every width; return the faults."""
     from tests.web.pages import PAGES, PASSWORD, follow, visit
-    from tests.web.serving import Watch, chromium, inspect, served, sign_in
+    from tests.web.serving import LOCALES, Watch, chromium, inspect, served, sign_in
 
     faults: list[str] = []
     with served() as base, chromium() as browser:
-        for width, height in WIDTHS.items():
+        spoken = {code: locale for code, locale in LOCALES.items() if not languages or code in languages}
+        for (language, locale), (width, height) in product(spoken.items(), WIDTHS.items()):
+            mark = "" if language == "zh-hans" else f"-{language}"
             for who in dict.fromkeys(page.who for page in PAGES):
                 wanted = [page for page in PAGES if page.who == who and (not only or page.name in only)]
                 if not wanted:
                     continue
                 context = browser.new_context(
-                    viewport={"width": width, "height": height}, locale="zh-CN", timezone_id="Asia/Shanghai",
+                    viewport={"width": width, "height": height}, locale=locale, timezone_id="Asia/Shanghai",
                     has_touch=width < 600, is_mobile=width < 600,
                 )  # fmt: skip
                 tab = context.new_page()
@@ -80,9 +84,9 @@ def pictures(out: Path, only: set[str], numbers: dict[str, object]) -> list[str]
                     found = [] if status == page.status else [f"status {status}"]
                     found += inspect(tab) + watch.faults
                     watch.faults = []
-                    faults += [f"{page.name} {width}: {fault}" for fault in found]
-                    tab.screenshot(path=out / f"{page.name}-{width}.png", full_page=True)
-                    if page.name in KEPT and width == max(WIDTHS):
+                    faults += [f"{page.name}{mark} {width}: {fault}" for fault in found]
+                    tab.screenshot(path=out / f"{page.name}{mark}-{width}.png", full_page=True)
+                    if page.name in KEPT and width == max(WIDTHS) and not mark:
                         small(tab.screenshot(), out / f"{page.name}.png")
                 context.close()
     return faults

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_every_sentence_in_code_is_marked() -> None:
     }
     assert {name: lines for name, lines in found.items() if name not in EXEMPT} == {}
     assert [name for name in EXEMPT if name not in found] == []  # an exemption that nothing needs any more
+
+
+def test_the_catalogues_are_whole() -> None:
+    sys.path.insert(0, str(ROOT))
+    from tools import messages
+
+    for path in messages.catalogues():
+        assert messages.faults(path) == [], (
+            f"run: python tools/messages.py collect, then write what is missing in {path}"
+        )
 
 
 @pytest.mark.parametrize("text", ["{a}在{b}", "没有 {name:,}", "%(count)s 件"])

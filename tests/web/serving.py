@@ -78,7 +78,7 @@ class Watch:
 
 
 def inspect(page: Any) -> list[str]:
-    """Return what axe and the width say against the page as it stands."""
+    """Return what axe, the width and the language say against the page as it stands."""
     faults = overflow(page)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate(
@@ -86,7 +86,7 @@ def inspect(page: Any) -> list[str]:
         ".then(r => r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + "
         "(n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? '')).join(' | ')))"
     )
-    return faults + [f"axe {text}" for text in found]
+    return faults + [f"axe {text}" for text in found] + untranslated(page)
 
 
 def overflow(page: Any) -> list[str]:
@@ -100,5 +100,40 @@ def sign_in(page: Any, base: str, login: str, password: str) -> None:
     page.goto(f"{base}/signin")
     page.fill("#login", login)
     page.fill("#password", password)
-    page.click("button[type=submit]")
+    page.click("form[action='/signin'] button")
     page.wait_for_selector("body.console")
+
+
+LOCALES = {"zh-hans": "zh-CN", "en": "en-GB"}
+"""What a browser asks for, by the language of the pages."""
+
+_UNTRANSLATED = """() => {
+  const han = /[\\u3400-\\u9fff]+/g;
+  const own = document.documentElement.lang;
+  const marked = (node) => { const held = node.closest("[lang]"); return held && held.lang !== own; };
+  const data = [...document.querySelectorAll("[lang]")].filter((e) => e.lang !== own).map((e) => e.textContent).join(" ");
+  const found = [];
+  const walk = document.createTreeWalker(document, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode;
+    const holder = node.parentElement;
+    if (!node.data.match(han) || holder.closest("script, style, textarea, title") || marked(holder)) continue;
+    found.push(node.data.trim());
+  }
+  for (const name of ["aria-label", "title", "placeholder", "alt"]) {
+    for (const holder of document.querySelectorAll(`[${name}]`)) {
+      const left = (holder.getAttribute(name).match(han) ?? []).filter((run) => !data.includes(run));
+      if (left.length && !marked(holder)) found.push(`${name}: ${holder.getAttribute(name)}`);
+    }
+  }
+  const left = (document.title.match(han) ?? []).filter((run) => !data.includes(run));
+  if (left.length) found.push(`title: ${document.title}`);
+  return [...new Set(found)];
+}"""
+
+
+def untranslated(page: Any) -> list[str]:
+    """Return the Chinese on a page in another language that is not marked as the city's own words by its ``lang``."""
+    if page.evaluate("document.documentElement.lang").startswith("zh"):
+        return []
+    return [f"not translated: {text[:60]}" for text in page.evaluate(_UNTRANSLATED)]

@@ -13,7 +13,7 @@ from gongzhi.kernel.models import Register
 from gongzhi.kernel.refusals import ABSENT
 from gongzhi.kernel.worker import tick
 from tests.web import pages
-from tests.web.serving import AXE, CHROMIUM, Watch, chromium, inspect, overflow, served, sign_in
+from tests.web.serving import AXE, CHROMIUM, LOCALES, Watch, chromium, inspect, overflow, served, sign_in
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
@@ -39,9 +39,9 @@ def open_page(browser: Any, base: str) -> Iterator[Any]:
     """Return a function that opens a page of its own session; what it must not do fails the test at the end."""
     opened: list[tuple[Any, Watch]] = []
 
-    def make(login: str = "", *, phone: bool = False, quiet: bool = True) -> Any:
+    def make(login: str = "", *, phone: bool = False, quiet: bool = True, language: str = "zh-hans") -> Any:
         size = {"width": 390, "height": 844} if phone else {"width": 1440, "height": 900}
-        context = browser.new_context(viewport=size, has_touch=phone, is_mobile=phone, locale="zh-CN")
+        context = browser.new_context(viewport=size, has_touch=phone, is_mobile=phone, locale=LOCALES[language])
         page = context.new_page()
         page.set_default_timeout(15_000)
         watch = Watch(page, base)
@@ -263,12 +263,22 @@ def test_keys_move_and_open(open_page: Any, base: str, filed: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "q"
 
 
-def test_every_page_is_clean_for_axe_fits_a_phone_and_asks_nobody_else(open_page: Any, base: str, city: str) -> None:
-    numbers = pages.matters()
+@pytest.fixture(scope="module")
+def numbers(city: str) -> dict[str, Any]:
+    """The records that the pages show."""
+    made = pages.matters()
     tick()
+    return made
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("language", LOCALES)
+def test_every_page_is_whole_in_its_language_clean_for_axe_fits_a_phone_and_asks_nobody_else(
+    open_page: Any, base: str, numbers: dict[str, Any], language: str
+) -> None:
     faults = []
     for who in dict.fromkeys(page.who for page in pages.PAGES):
-        tab = open_page(who)
+        tab = open_page(who, language=language)
         if not who:
             pages.follow(tab, base, numbers)
         for wanted in (page for page in pages.PAGES if page.who == who):
@@ -284,7 +294,7 @@ def test_every_page_is_clean_for_axe_fits_a_phone_and_asks_nobody_else(open_page
 
 def test_the_map_falls_back_to_its_table_without_webgl(base: str, browser: Any, filed: Any) -> None:
     filed(point="119.02,33.6")
-    context = browser.new_context()
+    context = browser.new_context(locale="zh-CN")
     context.add_init_script(
         "const get = HTMLCanvasElement.prototype.getContext;"
         "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) "
@@ -305,7 +315,9 @@ def test_the_map_falls_back_to_its_table_without_webgl(base: str, browser: Any, 
 def test_my_position_is_taken_when_allowed_and_refused_in_words_when_not(base: str, browser: Any) -> None:
     for allowed in (True, False):
         context = browser.new_context(
-            permissions=["geolocation"] if allowed else [], geolocation={"longitude": 119.0312, "latitude": 33.5871}
+            permissions=["geolocation"] if allowed else [],
+            geolocation={"longitude": 119.0312, "latitude": 33.5871},
+            locale="zh-CN",
         )
         page = context.new_page()
         page.goto(f"{base}/report")

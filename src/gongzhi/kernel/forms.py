@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.extras import Extras, extras
@@ -81,7 +82,7 @@ class Person:
             yield (
                 f"{role}_{name}",
                 forms.CharField(
-                    label=f"{self.label}{PERSON_FIELDS[name]}",
+                    label=format_lazy(later("{who}{what}"), who=self.label, what=PERSON_FIELDS[name]),
                     required=self.required,
                     max_length=120,
                     validators=[_phone] if name == "phone" else [],
@@ -197,9 +198,9 @@ WHOLE = "whole"
 """Form field of a part: the number of the record that it belongs to."""
 
 OWN_FIELDS: Mapping[str, Any] = {
-    WHOLE: lambda must: forms.CharField(label=_("所属事项编号"), max_length=40, required=must),
-    "title": lambda must: forms.CharField(label=_("标题"), max_length=120, required=must),
-    "place": lambda must: PlaceField(label=_("所属地点"), required=must),
-    "agency": lambda must: AgencyField(label=_("责任单位"), required=must),
-    "point": lambda must: PointField(label=_("位置"), required=must),
+    WHOLE: lambda must: forms.CharField(label=later("所属事项编号"), max_length=40, required=must),
+    "title": lambda must: forms.CharField(label=later("标题"), max_length=120, required=must),
+    "place": lambda must: PlaceField(label=later("所属地点"), required=must),
+    "agency": lambda must: AgencyField(label=later("责任单位"), required=must),
+    "point": lambda must: PointField(label=later("位置"), required=must),
 }

@@ -111,9 +111,30 @@ export function begin(root = document.body) {
   live();
 }
 
+// A part that could not be fetched says so beside the thing that was pressed; what is refreshed unasked stays as it was.
+function failed(event) {
+  const pressed = event.detail.elt;
+  if (pressed.matches("#bell")) return;
+  let line = pressed.nextElementSibling;
+  if (!line?.matches("[data-net]")) {
+    line = Object.assign(document.createElement("p"), { className: "say wrong" });
+    line.setAttribute("role", "alert");
+    line.dataset.net = "1";
+    pressed.after(line);
+  }
+  line.textContent = word("notFetched");
+}
+
+function fetched(event) {
+  const line = event.detail.elt.nextElementSibling;
+  if (event.detail.successful && line?.matches("[data-net]")) line.remove();
+}
+
 safe(begin);
 keys();
 begin();
+for (const fault of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(fault, failed);
+document.addEventListener("htmx:afterRequest", fetched);
 document.addEventListener("htmx:afterSwap", (event) => begin(event.detail.target));
 document.addEventListener("click", (event) => {
   for (const open of document.querySelectorAll("details.me[open], details.more[open], details.tool:not(.filters)[open]")) {

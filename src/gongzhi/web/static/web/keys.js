@@ -1,4 +1,4 @@
-// Keyboard: / search, j k move, Enter open (as links do), a actions, ? help.
+// Keyboard: / search (Escape leaves it), j k move, Enter open (as links do), a actions, ? help.
 function move(step) {
   const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.offsetParent);
   if (!rows.length) return;
@@ -17,6 +17,7 @@ const RUN = {
 export function begin() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && event.target.matches("#q")) { event.target.blur(); return; }
     if (event.target.closest("input, textarea, select, dialog, [contenteditable]")) return;
     const run = RUN[event.key];
     if (!run || !document.body.classList.contains("console")) return;

@@ -32,9 +32,21 @@ function style(base) {
   };
 }
 
+class Lost extends Error {}
+
+async function json(address) {
+  let answer = null;
+  try {
+    answer = await fetch(address);
+  } catch {
+    throw new Lost();
+  }
+  if (!answer.ok) throw new Lost();
+  return answer.json();
+}
+
 async function make(element) {
-  const answer = await fetch("/map/base");
-  const base = await answer.json();
+  const base = await json("/map/base");
   if (!base.features.length) base.bounds = [119, 33.5, 119.1, 33.6];
   const names = base.features.map((feature) => feature.properties.name).join("");
   await document.fonts.load(`13px "${FONT}"`, names + "0123456789").catch(() => {});
@@ -69,7 +81,7 @@ function line(text, tag = "p") {
 async function open(element) {
   const say = document.querySelector("[data-map-say]");
   const map = await make(element);
-  const points = await (await fetch(element.dataset.points)).json();
+  const points = await json(element.dataset.points);
   const paint = ["match", ["get", "tone"], ...Object.entries(COLOURS).flat(), COLOURS.none];
   map.addSource("open", { type: "geojson", data: points, cluster: true, clusterRadius: 36, clusterMaxZoom: 13, clusterProperties: { late: ["+", ["case", ["==", ["get", "tone"], "late"], 1, 0]] } });
   map.addLayer({
@@ -146,7 +158,13 @@ async function pick(element) {
 
 export async function start(element) {
   const kind = element.dataset.map;
-  if (kind === "pick") return pick(element);
-  if (!supported()) { element.remove(); return undefined; }
-  return kind === "open" ? open(element) : one(element);
+  if (kind !== "pick" && !supported()) { element.remove(); return; }
+  try {
+    await { pick, open, one }[kind](element);
+  } catch (fault) {
+    if (!(fault instanceof Lost)) throw fault;
+    const said = line(word("mapLost"));
+    said.className = "say wrong";
+    element.replaceWith(said);
+  }
 }
