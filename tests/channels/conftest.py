@@ -1,17 +1,27 @@
 """A city, a mail server beside it, and people whose addresses are proven."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
+from gongzhi.channels import sending, spreading
 from gongzhi.channels.models import Choice, Delivery, Message, Outage
 from gongzhi.kernel import contacts
+from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.codes import titles
 from gongzhi.kernel.context import Actor
+from gongzhi.kernel.models import Contact
+from gongzhi.kernel.worker import tell_outbox
 from tests.channels.servers import Mailbox, smtp_server
 from tests.web.conftest import actor, at_desk, city, filed, ids
 
 __all__ = ["actor", "at_desk", "city", "filed", "ids"]
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
+SITE = "https://gongzhi.example.org"
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +30,7 @@ def quiet_beginning(city: str) -> Iterator[None]:
     yield
     for model in (Delivery, Message, Outage, Choice):
         model.objects.all().delete()
+    Contact._default_manager.using("owner").all().delete()
 
 
 @pytest.fixture
@@ -49,3 +60,36 @@ def proven(city: str, actor: Callable[[str], Actor]) -> Callable[..., Actor]:
         return who
 
     return make
+
+
+@pytest.fixture
+def give(actor: Callable[[str], Actor], filed: Callable[..., Done], ids: Any) -> Callable[..., Done]:
+    """Return a function that files a request and gives it to the agency ``zjj``."""
+
+    def make(detail: str = "路灯不亮，请派人检修。") -> Done:
+        done = filed(detail=detail)
+        form = {"agency": ids[0]["zjj"], "category": next(iter(titles("category")))}
+        return act(actor("operator"), "request", "assign", record=done.record, version=done.version, form=form)
+
+    return make
+
+
+@pytest.fixture
+def told(city: str) -> None:
+    """What other tests have made is told before this one begins."""
+    tick(NOON)
+    Delivery.objects.all().delete()
+
+
+def tick(now: datetime) -> None:
+    while tell_outbox():
+        pass
+    spreading.spread(now)
+    spreading.gather(now)
+
+
+def send(now: datetime) -> int:
+    """Do one round of the worker as if it were ``now``; messages are written down by the real clock."""
+    tick(now)
+    Message.objects.update(made_at=now)
+    return sending.send_waiting(max(now, timezone.now()))

@@ -49,6 +49,9 @@ PAGES = [
     Page("search", "operator", "/work/search?q=路灯"),
     Page("notices", "zjj", "/work/notices"),
     Page("calendar", "zjj", "/work/calendar"),
+    Page("channels", "zjj", "/work/channels"),
+    Page("outgoing", "admin", "/work/outgoing"),
+    Page("unsubscribe", "", "/unsubscribe/{stop}"),
     Page("import", "operator", "/work/import"),
     Page("place", "operator", "/work/at"),
     Page("places", "admin", "/work/places"),
@@ -64,6 +67,7 @@ def matters() -> dict[str, Any]:
     """Make one matter that a resident follows, and one in work; return what fills the paths, and the follow-up code."""
     from django.utils import timezone
 
+    from gongzhi.channels.choices import stop_token
     from gongzhi.kernel.act import act
     from gongzhi.kernel.context import acting, actors_of, portal_actor
     from gongzhi.kernel.models import Agency, Place, Register
@@ -102,6 +106,7 @@ def matters() -> dict[str, Any]:
                 form={"rating": "5", "comment": "修得很快。"},
             )  # fmt: skip
     renew(handler, "zh-hans")
+    numbers["stop"] = stop_token(handler.account, "mail", "red")
     with acting(operator):
         late = (
             Register.objects.filter(closed_at=None, due_at__lt=timezone.now()).exclude(due_source="").order_by("due_at")

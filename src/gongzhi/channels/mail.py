@@ -129,8 +129,6 @@ def compose(key: UUID, to: str, said: Said, origin: str, envelope: str, site_add
     made["Date"] = format_datetime(timezone.now())
     made["Message-ID"] = f"<{key}@{host}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers that they are on leave
-    if said.language:
-        made["Content-Language"] = said.language
     if said.list_id:
         made["List-Id"] = f"<{said.list_id}.notices.{host}>"
         made["List-Unsubscribe"] = f"<{said.stop}>"
@@ -140,6 +138,8 @@ def compose(key: UUID, to: str, said: Said, origin: str, envelope: str, site_add
         made.add_alternative(
             render_to_string("channels/mail.html", {"said": said, "title": one_line(said.subject)}), subtype="html"
         )
+    if said.language:
+        made["Content-Language"] = said.language  # last: what is set before belongs to the first part alone
     return made
 
 

@@ -12,7 +12,7 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 
 from gongzhi.channels import queue as outgoing
-from gongzhi.channels import sending
+from gongzhi.channels import sending, spreading
 from gongzhi.cli.database import hang_up
 from gongzhi.intake import jobs
 from gongzhi.kernel import worker
@@ -76,6 +76,12 @@ def _deadlines() -> None:
     worker.watch_deadlines()
 
 
+def _channels() -> None:
+    spreading.spread()
+    spreading.gather()
+    sending.send_waiting()
+
+
 # Seconds between two rounds. What speaks to servers outside has a thread of its own: they may take their time.
 _INSIDE: Mapping[Callable[[], object], float] = {_tell: 1.0, _deadlines: 60.0, sweep: 3600.0}
-_OUTSIDE: Mapping[Callable[[], object], float] = {sending.send_waiting: 2.0, outgoing.sweep: 3600.0}
+_OUTSIDE: Mapping[Callable[[], object], float] = {_channels: 2.0, outgoing.sweep: 3600.0}

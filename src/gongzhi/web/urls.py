@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from gongzhi.web import errors, feed, health, language
+from gongzhi.web import errors, feed, health, language, unsubscribe
 from gongzhi.web.api import api
 from gongzhi.web.console import (
     atlas,
     bulk,
     calendars,
+    channels,
     deadlines,
     directory,
     doing,
@@ -16,6 +17,7 @@ from gongzhi.web.console import (
     importing,
     lists,
     notices,
+    outgoing,
     persons,
     plates,
     queue,
@@ -49,6 +51,9 @@ urlpatterns = [
     path("calendar/<str:token>.ics", feed.feed),
     path("work/calendar", calendars.calendar),
     path("work/notices", notices.notices),
+    path("unsubscribe/<str:token>", unsubscribe.unsubscribe),
+    path("work/channels", channels.channels),
+    path("work/outgoing", outgoing.outgoing),
     path("work/notices/unread", notices.unread),
     path("work/post", signing.post),
     path("work/at", signing.at),

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from gongzhi.channels.choices import KINDS
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Notice, NoticeRead
 from gongzhi.web.paging import Paged
@@ -24,7 +25,9 @@ def notices(request: HttpRequest, actor: Actor) -> HttpResponse:
             cursor.execute("SELECT kernel.read_notices(%s, %s)", [actor.post, keys])
         return redirect("/work/notices")
     with acting(actor):
-        paged = Paged.of(request, Notice.objects.filter(agency=actor.agency).select_related("record"))
+        kind = request.GET.get("kind", "")
+        found = Notice.objects.filter(agency=actor.agency).select_related("record")
+        paged = Paged.of(request, found.filter(kind=kind) if kind in KINDS else found)
         read = set(
             NoticeRead.objects.filter(account=actor.account, notice__in=[n.pk for n in paged.rows]).values_list(
                 "notice_id", flat=True
@@ -33,7 +36,7 @@ def notices(request: HttpRequest, actor: Actor) -> HttpResponse:
         rows = [(notice, ICONS.get(notice.kind, "bell"), notice.pk not in read) for notice in paged.rows]
         return page(
             request, actor, "web/console/notices.html", paged=paged, rows=rows, active="notices",
-            fresh=[notice.pk for notice, _, new in rows if new],
+            fresh=[notice.pk for notice, _, new in rows if new], kind=KINDS.get(kind, ""),
         )  # fmt: skip
 
 
