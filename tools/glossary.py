@@ -11,7 +11,7 @@ NOUNS = (
         "行政区划 / 地点",
         "place",
         "Place",
-        "a node of the tree city → county → township → village → grid; names and codes are dated",
+        "a node of the tree whose levels the city pack names; names and codes are dated",
     ),
     ("单位", "agency", "Agency", "a body that owes answers"),
     ("账号", "account", "Account", "a person who signs in"),
@@ -35,6 +35,8 @@ NOUNS = (
     ("督办", "supervision", "manager", "watching that deadlines are kept"),
     ("派单 / 转办", "assignment / handing on", "assign, hand_on", "giving a record to the agency that owes the answer"),
     ("城市资料包", "city pack", "Pack", "a city as data"),
+    ("级别", "level", "Level", "a step of the tree of places, from the whole city down: two to six, named by the pack"),
+    ("历史导入", "history", "Historian", "rows that bring their whole life: each step an act at its own time, the loader answering"),
     ("隔离", "quarantine", "quarantine", "rows that could not be imported, with reasons"),
 )
 

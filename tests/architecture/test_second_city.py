@@ -1,0 +1,26 @@
+"""The same tests hold on the second city: those that are marked, and its own, in a process whose settings are made of its pack."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.test_shape import ROOT
+
+OTHER = "testville"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    os.environ.get("GONGZHI_TEST_CITY") == OTHER or bool(os.environ.get("GONGZHI_TEST_SERVER")),
+    reason="these tests run on the second city themselves, or on a server whose template database is another city's",
+)
+def test_the_marked_tests_hold_on_the_second_city() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "any_city and not long", "tests"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "GONGZHI_TEST_CITY": OTHER}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    passed = int(done.stdout.rstrip().splitlines()[-1].split(" passed")[0].split()[-1]) if " passed" in done.stdout else 0
+    assert passed == 0 or passed > 60
