@@ -36,7 +36,12 @@ NOUNS = (
     ("派单 / 转办", "assignment / handing on", "assign, hand_on", "giving a record to the agency that owes the answer"),
     ("城市资料包", "city pack", "Pack", "a city as data"),
     ("级别", "level", "Level", "a step of the tree of places, from the whole city down: two to six, named by the pack"),
-    ("历史导入", "history", "Historian", "rows that bring their whole life: each step an act at its own time, the loader answering"),
+    (
+        "历史导入",
+        "history",
+        "Historian",
+        "rows that bring their whole life: each step an act at its own time, the loader answering",
+    ),
     ("隔离", "quarantine", "quarantine", "rows that could not be imported, with reasons"),
 )
 

@@ -17,10 +17,19 @@ OTHER = "testville"
     reason="these tests run on the second city themselves, or on a server whose template database is another city's",
 )
 def test_the_marked_tests_hold_on_the_second_city() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "any_city and not long", "tests"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "any_city and not long and not in_chinese",
+        "tests",
+    ]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "GONGZHI_TEST_CITY": OTHER}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-6000:]
-    passed = int(done.stdout.rstrip().splitlines()[-1].split(" passed")[0].split()[-1]) if " passed" in done.stdout else 0
-    assert passed == 0 or passed > 60
+    assert done.stdout.count(".") > 200, done.stdout[-2000:]

@@ -20,6 +20,8 @@ from gongzhi.kernel.service import service
 from tests.kernel.conftest import category
 from tests.kernel.people import People
 
+pytestmark = pytest.mark.any_city
+
 Make = Callable[..., Done]
 
 
@@ -221,6 +223,7 @@ def test_a_pause_stops_the_clock_and_what_it_took_is_added(crew: People, request
     assert record.due_at - paused.due_at >= timedelta(days=13)
 
 
+@pytest.mark.in_chinese
 def test_an_act_of_another_day_needs_the_loader(crew: People, request_in: Make) -> None:
     made = request_in("assigned")
     with pytest.raises(ClockWrong) as refused:
@@ -256,6 +259,7 @@ def test_act_inside_a_reading_transaction_is_a_fault_of_the_code(crew: People) -
         act(crew.operator, "request", "file", form={"detail": "路灯不亮"})
 
 
+@pytest.mark.in_chinese
 def test_linking_needs_sight_of_both_records(crew: People, request_in: Make) -> None:
     mine, theirs = request_in("assigned"), request_in("filed")
     with pytest.raises(Invalid) as refused:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 from django.db.utils import ProgrammingError
+from django.utils import timezone
 
 from gongzhi.kernel.act import Done, execute
 from gongzhi.kernel.context import ContextError, NoPost, acting, actor_of, following
@@ -17,6 +18,8 @@ from gongzhi.kernel.parties import ask, take
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.service import services
 from tests.kernel.people import People
+
+pytestmark = pytest.mark.any_city
 
 Make = Callable[..., Done]
 
@@ -109,7 +112,7 @@ def test_one_transaction_reads_as_one_actor(crew: People) -> None:
 
 def test_an_ended_post_reads_and_does_nothing(crew: People, owner: Any) -> None:
     with owner.cursor() as cursor:
-        cursor.execute("UPDATE post SET until = current_date WHERE id = %s", [crew.far_centre.post])
+        cursor.execute("UPDATE post SET until = %s WHERE id = %s", [timezone.localdate(), crew.far_centre.post])
     with pytest.raises(NoPost), acting(crew.far_centre):
         pass
     with pytest.raises(NoPost):

@@ -19,6 +19,8 @@ from gongzhi.kernel.roles import PORTAL, ROLES, Scope
 from gongzhi.kernel.service import Service, service
 from tests.services.lab import Held, Lab, owner_rows
 
+pytestmark = pytest.mark.any_city
+
 
 def entries(held: Held) -> int:
     return int(owner_rows("SELECT entries FROM register WHERE id = %s", held.record)[0][0])

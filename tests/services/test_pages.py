@@ -16,6 +16,8 @@ from gongzhi.kernel.roles import ADMIN, ROLES, STAFF, Scope
 from gongzhi.kernel.service import Service, services
 from tests.services.lab import Lab, at_desk
 
+pytestmark = pytest.mark.any_city
+
 
 def text(response: Any) -> str:
     return html.unescape(response.content.decode())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connection
 
@@ -12,6 +13,8 @@ from gongzhi.kernel.roles import HANDLER, OPERATOR, PORTAL, ROLES, Scope
 from gongzhi.kernel.service import Record, Service
 from gongzhi.kernel.vault import Upload
 from tests.services.lab import Held, Lab, owner_rows
+
+pytestmark = pytest.mark.any_city
 
 
 def hanging(service: Service) -> dict[Any, str]:
