@@ -21,6 +21,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "gongzhi"
 LOCALE = SOURCE / "locale"
+SOURCE_MO = LOCALE / "zh_Hans" / "LC_MESSAGES" / "django.mo"
 KEYWORDS = {
     "_": None, "later": None, "told": None, "gettext": None, "gettext_noop": None, "gettext_lazy": None, "ngettext": (1, 2),
     "ngettext_lazy": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3),
@@ -116,13 +117,33 @@ def _fields(text: str) -> set[str]:
 
 
 def compile_all() -> None:
-    """Make the .mo file beside every catalogue."""
+    """Make the .mo file beside every catalogue, and that of the source language."""
     for path in catalogues():
         out = io.BytesIO()
         write_mo(out, read(path))
-        fresh = path.with_suffix(".mo.new")
-        fresh.write_bytes(out.getvalue())
-        fresh.replace(path.with_suffix(".mo"))
+        _put(path.with_suffix(".mo"), out.getvalue())
+    _put(SOURCE_MO, _as_said())
+
+
+def _as_said() -> bytes:
+    """Return a catalogue in which every sentence stands for itself.
+
+    Django answers from the city's language where a catalogue lacks a sentence. Without this one, whoever reads Chinese in
+    a city that speaks English would read English.
+    """
+    made = Catalog(locale="zh_Hans", fuzzy=False)
+    for text, context in said():
+        made.add(text, text if isinstance(text, str) else text[:1], context=context)
+    out = io.BytesIO()
+    write_mo(out, made)
+    return out.getvalue()
+
+
+def _put(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_suffix(".mo.new")
+    fresh.write_bytes(content)
+    fresh.replace(target)
 
 
 def main() -> int:

@@ -218,7 +218,10 @@ def get_words():
     catalogues = []
     for folder, _, names in os.walk(os.path.join(ROOT, "src", "gongzhi", "locale")):
         catalogues += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names if name.endswith(".po")]
-    if not all(os.path.exists(os.path.join(ROOT, name[:-3] + ".mo")) for name in catalogues):
+    source = os.path.join(
+        "src", "gongzhi", "locale", "zh_Hans", "LC_MESSAGES", "django.po"
+    )  # only its .mo is ever made
+    if not all(os.path.exists(os.path.join(ROOT, name[:-3] + ".mo")) for name in [*catalogues, source]):
         forget("words")
 
     def work():

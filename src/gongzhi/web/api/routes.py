@@ -15,6 +15,7 @@ from gongzhi.kernel.cursor import BadCursor, page
 from gongzhi.kernel.history import timeline
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.narrow import SPANS, STATES, narrow
+from gongzhi.kernel.procedure import cited
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.search import find
 from gongzhi.kernel.service import Service, services
@@ -171,7 +172,7 @@ def _register(record: Register) -> dict[str, Any]:
         "stage_title": str(record.stage.title), "agency": record.agency_id, "agency_title": record.agency.title,
         "agency_code": record.agency.code, "place": record.place_id, "place_name": record.place.name,
         "place_code": record.place.code, "lon": record.lon, "lat": record.lat,
-        "opened_at": record.opened_at.isoformat(), "due_at": _instant(record.due_at), "due_source": record.due_source,
+        "opened_at": record.opened_at.isoformat(), "due_at": _instant(record.due_at), "due_source": cited(record.due_source),
         "paused_at": _instant(record.paused_at), "closed_at": _instant(record.closed_at), "version": record.version,
     }  # fmt: skip
 
