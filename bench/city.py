@@ -12,9 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from bench import limit
 from gongzhi.postgres.roles import prepare
 from gongzhi.postgres.server import Server
+from gongzhi.postgres.urls import with_database
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "bench-password"
@@ -28,6 +31,20 @@ class City:
     app: str
     owner: str
     limit: str
+    admin: str
+    """The superuser's address of the city's database."""
+
+
+@contextmanager
+def twin(held: City) -> Iterator[str]:
+    """Make a copy of the city's database as it stands; yield the superuser's address of it."""
+    _hang_up()
+    with psycopg.connect(held.admin, autocommit=True, dbname="postgres") as admin:
+        admin.execute("CREATE DATABASE twin TEMPLATE bench")
+        try:
+            yield with_database(held.admin, "twin")
+        finally:
+            admin.execute("DROP DATABASE twin WITH (FORCE)")
 
 
 @contextmanager
@@ -48,7 +65,7 @@ def city() -> Iterator[City]:
         )
         limit.prepare(beside)
         _install()
-        yield City(app, owner, beside)
+        yield City(app, owner, beside, with_database(admin, "bench"))
     finally:
         _hang_up()
         server.stop()

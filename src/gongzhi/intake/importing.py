@@ -24,6 +24,7 @@ from gongzhi.intake.mapping import BadCell, Table, moment, tidy
 from gongzhi.intake.tables import Sheet, TableError
 from gongzhi.intake.tables import read as read_table
 from gongzhi.kernel.act import act
+from gongzhi.kernel.bulk import Row, act_many
 from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
 from gongzhi.kernel.export import safe
 from gongzhi.kernel.models import Account, Post, Register
@@ -31,6 +32,8 @@ from gongzhi.kernel.refusals import Invalid, Refused, Unreachable
 from gongzhi.kernel.service import Service, services
 from gongzhi.tongue import clauses, later, listed
 
+MANY = 200
+"""Rows from which on a table is taken in by transactions of a thousand."""
 ROW, REASON = later("原文件行号"), later("未能导入的原因")
 Progress = Callable[[int, int], None]
 
@@ -75,9 +78,15 @@ def run(
     book = Book.of(loader)
     historian = Historian(service, table, actor, loader) if table.steps else None
     bad: list[tuple[int, list[str], list[Any]]] = []
-    for number, (row, cells) in enumerate(sheet.rows, start=1):
+    if historian is None and len(sheet.rows) >= MANY:
+        told = _many(service, table, sheet, book, actor, loader, result)
+    else:
+        told = (
+            (row, _row(service, table, sheet.headers, cells, book, actor, loader, historian, result), cells)
+            for row, cells in sheet.rows
+        )
+    for number, (row, reasons, cells) in enumerate(told, start=1):
         result.read += 1
-        reasons = _row(service, table, sheet.headers, cells, book, actor, loader, historian, result)
         if reasons:
             bad.append((row, reasons, cells))
             result.quarantined += 1
@@ -159,10 +168,7 @@ def _row(
     historian: Historian | None, result: Result,
 ) -> list[str]:  # fmt: skip
     """Take one row in; return why it could not be."""
-    held = dict(zip(headers, cells, strict=False))
-    forms, reasons = forms_of(table, held, book)
-    if table.number and not reasons:
-        reasons += _here_already(service, tidy(held.get(table.columns[table.number].named(held))), actor)
+    held, forms, reasons = _read(service, table, headers, cells, book, actor)
     if reasons:
         return reasons
     key = row_key(table, held, cells)
@@ -170,21 +176,77 @@ def _row(
         if historian:
             fresh = historian.carry(held, forms, key)
         else:
-            at = _filed(table, held)
-            if at and at > timezone.now():
-                return [_("“{at}”在将来").format(at=table.at)]
+            made = _dated(table, held, forms[""], key)
             fresh = not act(
-                actor, service.code, service.creating.code, form=forms[""], key=key, at=at, loader=loader if at else None,
+                actor, service.code, service.creating.code, form=made.form, key=made.key, at=made.at,
+                loader=loader if made.at else None,
             ).repeated  # fmt: skip
     except Unreachable:
         raise
-    except Invalid as refusal:
-        return [f"{_label(service, name)}:{text}" for name, texts in refusal.errors.items() for text in texts]
     except (Refused, BadCell, LookupError) as refusal:
-        return [str(refusal)]
+        return _why(service, refusal)
     result.unchanged += not fresh
     result.loaded += fresh
     return []
+
+
+def _many(
+    service: Service, table: Table, sheet: Sheet, book: Book, actor: Actor, loader: Actor, result: Result
+) -> Iterator[tuple[int, list[str], list[Any]]]:
+    """Take all rows in, a thousand in a transaction; yield each with why it could not be, in the file's order."""
+    waiting: deque[tuple[int, list[str] | None, list[Any]]] = deque()
+
+    def given() -> Iterator[Row]:
+        for row, cells in sheet.rows:
+            held, forms, reasons = _read(service, table, sheet.headers, cells, book, actor)
+            if not reasons:
+                try:
+                    made = _dated(table, held, forms[""], row_key(table, held, cells))
+                except BadCell as refusal:
+                    reasons = [str(refusal)]
+                else:
+                    waiting.append((row, None, cells))
+                    yield made
+                    continue
+            waiting.append((row, reasons, cells))
+
+    for outcome in act_many(actor, service.code, given(), loader=loader):
+        while waiting[0][1] is not None:
+            row, reasons, cells = waiting.popleft()
+            yield row, reasons or [], cells
+        row, _nothing, cells = waiting.popleft()
+        if isinstance(outcome, Refused):
+            yield row, _why(service, outcome), cells
+        else:
+            result.unchanged += outcome.repeated
+            result.loaded += not outcome.repeated
+            yield row, [], cells
+    yield from ((row, reasons or [], cells) for row, reasons, cells in waiting)
+
+
+def _read(
+    service: Service, table: Table, headers: list[str], cells: list[Any], book: Book, actor: Actor
+) -> tuple[dict[str, Any], dict[str, Form], list[str]]:
+    """Return a row's cells by header, its forms, and why it cannot be taken in."""
+    held = dict(zip(headers, cells, strict=False))
+    forms, reasons = forms_of(table, held, book)
+    if table.number and not reasons:
+        reasons += _here_already(service, tidy(held.get(table.columns[table.number].named(held))), actor)
+    return held, forms, reasons
+
+
+def _dated(table: Table, held: Mapping[str, Any], form: Form, key: str) -> Row:
+    """Return the row as it is filed. Raises BadCell."""
+    at = _filed(table, held)
+    if at and at > timezone.now():
+        raise BadCell(f"“{table.at}”在将来")
+    return Row(form, key, at)
+
+
+def _why(service: Service, refusal: Exception) -> list[str]:
+    if isinstance(refusal, Invalid):
+        return [f"{_label(service, name)}:{text}" for name, texts in refusal.errors.items() for text in texts]
+    return [str(refusal)]
 
 
 def _here_already(service: Service, number: str, actor: Actor) -> list[str]:

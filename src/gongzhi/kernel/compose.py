@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel import owing
-from gongzhi.kernel.atlas import atlas
 from gongzhi.kernel.canonical import SALT_BYTES, canonical, salted
 from gongzhi.kernel.context import acting, follow_code, follow_hash
 from gongzhi.kernel.draft import Draft, Found
@@ -55,7 +54,7 @@ def compose(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> D
         channel=draft.values.get("channel") or "",
     )  # fmt: skip
     arguments["follow"] = (
-        follow_hash(follow_code(draft.record.bytes)) if draft.action.creates and draft.record
+        follow_hash(follow_code(draft.record.bytes, draft.memo.ring), draft.memo.ring) if draft.action.creates and draft.record
         else follow_hash(draft.follow) if draft.follow else None
     )  # fmt: skip
     arguments["place"] = draft.values.get("place")
@@ -91,7 +90,7 @@ def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> No
     action = draft.action
     if all(role.code != draft.actor.role for role in action.by):
         raise Absent  # before the form is looked at: what is wrong with it must not tell that the record exists
-    draft.values, errors = draft.bound.clean(form)
+    draft.values, errors = draft.bound.clean(form, draft.memo.cleaned)
     if files and not action.files:
         errors["files"] = [_("这项操作不能带附件。")]
     if not action.creates and draft.record is None:
@@ -102,7 +101,7 @@ def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> No
         errors["version"] = [_("页面的版本号不对，请刷新后重试。")]
     if draft.key is not None and not 1 <= len(draft.key) <= 80:
         errors["key"] = [_("提交编号应为 1 到 80 个字符。")]
-    known = atlas()
+    known = draft.memo.atlas
     if draft.values.get("place") is not None and draft.values["place"] not in known.places:
         errors["place"] = [_("没有这个地点，请重新选择。")]
     if draft.values.get("agency") is not None and draft.values["agency"] not in known.agencies:
@@ -121,10 +120,12 @@ def _prepare_new(draft: Draft) -> None:
         values["title"] = _short(str(values.get(draft.service.title_from) or draft.service.title))
     if "channel" in draft.bound.columns and not values.get("channel"):
         values["channel"] = _CHANNEL.get(draft.actor.role, "")
-    now = timezone.localtime(draft.at)
+    numbers = draft.memo.numbers
+    if draft.at not in numbers:
+        year = timezone.localtime(draft.at).year
+        numbers[draft.at] = _pattern(draft).partition("{serial")[0].format(year=year)
     draft.arguments.update(
-        number=_pattern(draft).partition("{serial")[0].format(year=now.year),
-        title=values["title"], key=wrap(draft.record_key),
+        number=numbers[draft.at], title=values["title"], key=wrap(draft.record_key, draft.memo.ring),
     )  # fmt: skip
 
 
@@ -184,10 +185,10 @@ def _parties(draft: Draft) -> None:
         party, key = uuid7(), new_key()
         sealed = {name: seal_field(key, party, name, text) for name, text in known.items()}
         row = {"id": str(party), "role": role, "known": " ".join(n for n in PERSON_FIELDS if n in known)}
-        row["key"] = base64.b64encode(wrap(key)).decode()
+        row["key"] = base64.b64encode(wrap(key, draft.memo.ring)).decode()
         row.update({name: base64.b64encode(text).decode() for name, text in sealed.items()})
         if "phone" in known:
-            row["phone_index"] = base64.b64encode(keyed_hash("phone", known["phone"])).decode()
+            row["phone_index"] = base64.b64encode(keyed_hash("phone", known["phone"], draft.memo.ring)).decode()
         draft.parties.append(row)
 
 
@@ -267,8 +268,8 @@ def _body(draft: Draft) -> None:
         "version": draft.version + 1 if action.versioned and draft.version is not None else None,
         "post": draft.actor.post,
         "loader": arguments["loader"],
-        "at": _instant(draft.at),
-        "due": _instant(arguments["due"]) if arguments["due"] else None,
+        "at": _instant(draft, draft.at),
+        "due": _instant(draft, arguments["due"]) if arguments["due"] else None,
         "agency": arguments["agency"],
         "place": arguments["place"],
         **({"whole": str(arguments["whole"])} if "whole" in arguments else {}),
@@ -301,5 +302,8 @@ def _witness(row: Mapping[str, str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+def _instant(draft: Draft, at: datetime) -> str:
+    held = draft.memo.instants
+    if at not in held:
+        held[at] = at.astimezone(UTC).isoformat(timespec="microseconds")
+    return held[at]

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from gongzhi.kernel.keys import keyed_hash
+from gongzhi.kernel.keys import KeyRing, keyed_hash
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.roles import CLOCK, LOADER, PORTAL, ROLES
 
@@ -147,14 +147,14 @@ def following(number: str, code: str) -> Iterator[Register | None]:
         _current.reset(token)
 
 
-def follow_code(record_bytes: bytes) -> str:
+def follow_code(record_bytes: bytes, ring: KeyRing | None = None) -> str:
     """Return the follow-up code of a record: 12 characters that are easy to read aloud (60 bits of a keyed hash)."""
-    number = int.from_bytes(keyed_hash("follow", record_bytes)[:8])
+    number = int.from_bytes(keyed_hash("follow", record_bytes, ring)[:8])
     letters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
     made = "".join(letters[number >> shift & 31] for shift in range(0, 60, 5))
     return f"{made[:4]}-{made[4:8]}-{made[8:]}"
 
 
-def follow_hash(code: str) -> bytes:
+def follow_hash(code: str, ring: KeyRing | None = None) -> bytes:
     """Return what the database keeps of a follow-up code, however it was typed."""
-    return keyed_hash("follow code", "".join(letter for letter in code.upper() if letter.isalnum()))
+    return keyed_hash("follow code", "".join(letter for letter in code.upper() if letter.isalnum()), ring)

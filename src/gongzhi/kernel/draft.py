@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from gongzhi.kernel.atlas import Atlas, atlas
 from gongzhi.kernel.context import Actor
-from gongzhi.kernel.forms import BoundForm
-from gongzhi.kernel.procedure import Action
+from gongzhi.kernel.forms import BoundForm, Cleaned
+from gongzhi.kernel.keys import KeyRing, keyring
+from gongzhi.kernel.procedure import Action, Gives
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Stored
 
@@ -19,6 +22,31 @@ class Told:
     """A deadline that a history gives, instead of the one that the procedure would begin; None: there was none."""
 
     due: datetime | None
+
+
+@dataclass
+class Memo:
+    """What drafts made in the same second have in common, so that it is worked out once.
+
+    ``cleaned`` holds, by field and raw value, what a form made of short values; ``agencies`` by kind and path, ``deadlines``
+    by stage and moment, ``instants`` and how ``numbers`` begin by moment. It serves the creating action of one service.
+    """
+
+    cleaned: Cleaned = field(default_factory=dict)
+    agencies: dict[tuple[Gives, str], int | None] = field(default_factory=dict)
+    deadlines: dict[tuple[str, datetime] | None, tuple[datetime | None, datetime | None, str]] = field(default_factory=dict)
+    instants: dict[datetime, str] = field(default_factory=dict)
+    numbers: dict[datetime, str] = field(default_factory=dict)
+
+    @cached_property
+    def atlas(self) -> Atlas:
+        """The places and agencies."""
+        return atlas()
+
+    @cached_property
+    def ring(self) -> KeyRing:
+        """The installation's keys."""
+        return keyring()
 
 
 @dataclass
@@ -35,6 +63,7 @@ class Draft:
     at: datetime
     loader: Actor | None
     told: Told | None = None
+    memo: Memo = field(default_factory=Memo)
     entry: UUID = field(default_factory=uuid7)
     values: dict[str, Any] = field(default_factory=dict)
     record_key: bytes = b""

@@ -120,6 +120,17 @@ def _whole_text(value: Any) -> Any:
     return value
 
 
+Cleaned = dict[tuple[str, str | int | None], Any]
+"""What the fields of one form made of values that come again and again."""
+_SHORT = 40
+
+
+def _short(value: Any) -> bool:
+    """Whether a value is worth remembering; 1, True and 1.0 would be one key, so only exact types are."""
+    kind = type(value)
+    return value is None or kind is int or (kind is str and len(value) <= _SHORT)
+
+
 class BoundForm:
     """A form as one service's action uses it: its fields in order, and where each value goes."""
 
@@ -164,15 +175,26 @@ class BoundForm:
             made[name].label = column.verbose_name
         return made
 
-    def clean(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-        """Return (values, errors): every field checked, then the form as a whole. Unknown names are errors."""
+    def clean(self, raw: Mapping[str, Any], held: Cleaned | None = None) -> tuple[dict[str, Any], dict[str, list[str]]]:
+        """Return (values, errors): every field checked, then the form as a whole. Unknown names are errors.
+
+        ``held`` remembers good short values from one form to the next.
+        """
         values: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
         for name, field in self.fields.items():
+            given = raw.get(name)
+            key = (name, given) if held is not None and _short(given) else None
+            if key in held if held else False:
+                values[name] = held[key]
+                continue
             try:
-                values[name] = _whole_text(field.clean(raw.get(name)))
+                values[name] = _whole_text(field.clean(given))
             except ValidationError as error:
                 errors[name] = list(error.messages)
+            else:
+                if key and held is not None:
+                    held[key] = values[name]
         for name in raw.keys() - self.fields.keys():
             errors[name] = [_("这一项不属于此表单。")]
         if not errors:

@@ -43,7 +43,8 @@ def quoted(*texts: str) -> str:
     return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
 
 
-def _parameters(service: Service, action: Action) -> list[tuple[str, str]]:
+def parameters_of(service: Service, action: Action) -> list[tuple[str, str]]:
+    """Return the parameters of the action's function, in order, as (name, SQL type)."""
     form = service.form(action)
     made = [
         ("post", "bigint"), ("loader", "bigint"), ("record", "uuid"), ("entry", "uuid"), ("idem", "text"),
@@ -122,11 +123,15 @@ def _repeated(action: Action) -> str:
 """
 
 
+def may_not(action: Action) -> str:
+    """Return the condition under which the post's role may not do the action."""
+    return f"a.role NOT IN ({quoted(*(role.code for role in action.by))})"
+
+
 def _actor(action: Action) -> str:
-    roles = quoted(*(role.code for role in action.by))
     return f"""\
     SELECT * INTO a FROM kernel.reach(p_post);
-    IF NOT FOUND OR a.role NOT IN ({roles}) THEN o_outcome := 'absent'; RETURN; END IF;
+    IF NOT FOUND OR {may_not(action)} THEN o_outcome := 'absent'; RETURN; END IF;
     IF a.role <> '{LOADER.code}' AND NOT EXISTS (SELECT FROM kernel.reach(p_loader) l WHERE l.role = '{LOADER.code}')
        AND p_at NOT BETWEEN clock_timestamp() - interval '10 minutes' AND clock_timestamp() + interval '10 minutes'
     THEN o_outcome := 'clock'; o_at := clock_timestamp(); RETURN; END IF;
@@ -363,7 +368,7 @@ END"""
 @cache
 def function(service: Service, action: Action) -> Function:
     """Return the generated function of this service's action."""
-    parameters = tuple(_parameters(service, action))
+    parameters = tuple(parameters_of(service, action))
     body = _create_body(service, action) if action.creates else _change_body(service, action)
     declared = ",\n    ".join(
         ", ".join(f"p_{name} {kind}" for name, kind in parameters[start : start + 6])

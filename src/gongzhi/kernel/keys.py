@@ -181,11 +181,11 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def wrap(key: bytes) -> bytes:
+def wrap(key: bytes, ring: KeyRing | None = None) -> bytes:
     """Return a key in the form the database keeps: 65 bytes, readable only with the master key."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes, this one has {len(key)}")
-    ring = keyring()
+    ring = ring or keyring()
     head = _VERSION + ring.current
     nonce = os.urandom(_NONCE)
     return head + nonce + ring.masters[ring.current].encrypt(nonce, key, b"key" + head)
@@ -266,14 +266,14 @@ def _open(key: bytes, sealed: bytes | memoryview, place: bytes) -> bytes:
 # --- keyed hashes ---------------------------------------------------------------------------------------------------
 
 
-def keyed_hash(purpose: str, content: str | bytes) -> bytes:
+def keyed_hash(purpose: str, content: str | bytes, ring: KeyRing | None = None) -> bytes:
     """Return the 32-byte keyed hash by which equal values are found without reading them.
 
     Text is brought to its usual form first (``normal``), so that the same phone written in two ways is found; bytes are
     taken as they are. Hashes of different purposes cannot be compared with each other.
     """
     data = normal(purpose, content).encode() if isinstance(content, str) else content
-    return hmac.digest(keyring().index, purpose.encode() + b"\0" + data, "sha256")
+    return hmac.digest((ring or keyring()).index, purpose.encode() + b"\0" + data, "sha256")
 
 
 _INVISIBLE = re.compile(r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
@@ -285,11 +285,13 @@ def normal(purpose: str, text: str) -> str:
     >>> normal("phone", "+86 138-0517-1234"), normal("phone", "+86 517 8366 1234")
     ('13805171234', '051783661234')
     """
-    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    plain = text if text.isascii() and text.isalnum() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return _phone(plain) if purpose == "phone" else plain.casefold()
 
 
 def _phone(plain: str) -> str:
+    if plain.isascii() and plain.isdigit() and not plain.startswith(("00", "86")):
+        return plain  # as most are written
     digits = re.sub(r"[-().·‐-―−]", "", plain).casefold()
     digits = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
     country = re.match(r"(?:\+|00)86", digits)

@@ -8,7 +8,6 @@ from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel import workdays
-from gongzhi.kernel.atlas import atlas
 from gongzhi.kernel.context import acting
 from gongzhi.kernel.draft import Draft
 from gongzhi.kernel.models import Entry, Register
@@ -24,10 +23,15 @@ def agency(draft: Draft) -> int | None:
             chosen: int = draft.values["agency"]
             return chosen
         case Gives.DISPATCH | Gives.CENTRE as kind:
-            path = atlas().places[draft.values["place"]][0] if draft.action.creates else draft.found.place_path
-            agency = atlas().nearest(kind.value, path)
-            if agency is None and kind is Gives.CENTRE:
-                agency = atlas().nearest(Gives.DISPATCH.value, path)
+            known = draft.memo.atlas
+            path = known.places[draft.values["place"]][0] if draft.action.creates else draft.found.place_path
+            held = draft.memo.agencies
+            if (kind, path) not in held:
+                agency = known.nearest(kind.value, path)
+                if agency is None and kind is Gives.CENTRE:
+                    agency = known.nearest(Gives.DISPATCH.value, path)
+                held[kind, path] = agency
+            agency = held[kind, path]
             if agency is None:
                 raise Invalid({"": [_("本市资料里没有可以接收的受理单位，请联系管理员。")]})
             return agency
@@ -58,6 +62,11 @@ def deadline(draft: Draft) -> None:
     """Work out the deadline that the action begins, moves, or ends. One that a history tells is the city's own rule."""
     action, at = draft.action, draft.at
     due, source = None, ""
+    known = (action.target.code, at) if action.target is not SAME and draft.told is None else None
+    if known in draft.memo.deadlines:
+        due, amber, source = draft.memo.deadlines[known]
+        draft.arguments.update(due=due, amber=amber, source=source)
+        return
     if action.target is not SAME:
         owed = draft.service.procedure.owed(action.target.code)
         if owed and owed.within:
@@ -73,7 +82,10 @@ def deadline(draft: Draft) -> None:
             due = (
                 workdays.due(draft.found.due_at, days) if days else draft.found.due_at
             )  # none asked: the guard refuses
-    draft.arguments.update(due=due, amber=workdays.amber(at, due) if due and source else None, source=source)
+    amber = workdays.amber(at, due) if due and source else None
+    if known:
+        draft.memo.deadlines[known] = due, amber, source
+    draft.arguments.update(due=due, amber=amber, source=source)
 
 
 def _asked(draft: Draft) -> int:

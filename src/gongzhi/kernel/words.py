@@ -48,7 +48,10 @@ _EVERYWHERE = frozenset(
 
 def index_words(texts: Iterable[str]) -> list[str]:
     """Return the distinct words under which a record is found."""
-    return _distinct(word for text in texts for word in rjieba.cut_all(text.casefold()))
+    seen: dict[str, None] = {}
+    for text in texts:
+        seen.update(dict.fromkeys(rjieba.cut_all(text.casefold())))
+    return _distinct(seen)
 
 
 def query_words(text: str) -> list[str]:

@@ -12,7 +12,8 @@ from django.db.utils import OperationalError, ProgrammingError
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel import roles
-from gongzhi.kernel.generate import function, quoted
+from gongzhi.kernel.generate import Function, function, quoted
+from gongzhi.kernel.generate_many import function_for_many
 from gongzhi.kernel.install.citypack import load_city, other_city
 from gongzhi.kernel.install.constraints import check_constraints
 from gongzhi.kernel.install.rights import grants, policies, without_policies
@@ -104,11 +105,17 @@ def _other_city(connection: Any) -> str:
 
 def installed() -> bool:
     """Return whether the database holds every function that this release calls."""
-    names = [function(service, action).name for service in services().values() for action in service.procedure]
+    names = [made.name for made in _generated()]
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT count(to_regproc(name)) FROM unnest(%s::text[]) name", [names])
         row = cursor.fetchone()
     return bool(row and row[0] == len(names))
+
+
+def _generated() -> list[Function]:
+    """Return the functions made of the declarations."""
+    made = [function(service, action) for service in services().values() for action in service.procedure]
+    return made + [function_for_many(service) for service in services().values()]
 
 
 def _generate(made: Roles) -> None:
@@ -130,7 +137,8 @@ def _generate(made: Roles) -> None:
 
 def _functions(cursor: Any, made: Roles) -> None:
     """Make the functions anew. Those of the release before stay until the next one, for processes still running."""
-    ours = {function(service, action).name for service in services().values() for action in service.procedure}
+    generated = _generated()
+    ours = {made.name for made in generated}
     cursor.execute(
         """
         SELECT p.oid::regprocedure::text, n.nspname || '.' || p.proname,
@@ -153,10 +161,9 @@ def _functions(cursor: Any, made: Roles) -> None:
         cursor.execute(_script(script))
     for service in services().values():
         cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS kernel.number_{service.code}")
-        for action in service.procedure:
-            made_function = function(service, action)
-            cursor.execute(made_function.text)
-            cursor.execute(f"COMMENT ON FUNCTION {made_function.name} IS 'action'")
+    for made_function in generated:
+        cursor.execute(made_function.text)
+        cursor.execute(f"COMMENT ON FUNCTION {made_function.name} IS 'action'")
     cursor.execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kernel FROM PUBLIC")
     cursor.execute(f'GRANT USAGE ON SCHEMA kernel TO "{made.app}", "{made.owner}"')
     cursor.execute(f'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kernel TO "{made.app}", "{made.owner}"')

@@ -1,0 +1,91 @@
+"""Loading many requests, beside a plain COPY of the very same rows into a twin of the database.
+
+In each round the product makes ``rows`` requests from a table in memory (form, person, position and key each), whole:
+checked, sealed, worded, numbered, with their entries. Then the finished rows of all six tables are read out in COPY's
+binary form and, in one transaction, copied into the twin, which has the same indexes, constraints and triggers. That copy
+is the limit: no row is made there, only stored.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from bench.city import PASSWORD, City, twin
+
+TABLES = ("register", "record_key", "register_words", "request", "entry", "party")
+_KINDS = ("help", "complaint", "advice", "question")
+_STREETS = ("健康西路", "解放路", "淮海东路", "翔宇大道", "承德路", "北京南路", "水渡口大道")
+_THINGS = ("路灯已经三天不亮了", "井盖松动", "垃圾没有人清运", "夜里施工声音太大", "自来水发黄", "公交车总是晚点")
+_WISHES = ("请尽快派人维修", "希望有人来看看", "晚上老人和孩子出行很不安全", "已经反映过两次没有结果")
+
+
+def measure(held: City, rounds: int, rows: int = 20_000) -> dict[str, Any]:
+    """Return rows per second of product and limit, and the ratio round by round."""
+    from gongzhi.kernel import bulk
+    from gongzhi.kernel.context import actors_of
+    from gongzhi.kernel.models import Place
+    from gongzhi.kernel.signin import sign_in
+
+    operator = actors_of(sign_in("operator", PASSWORD, "bench"))[0]
+    places = list(Place.objects.filter(level="village", ended_on=None).order_by("path").values_list("pk", flat=True))
+    taken: dict[str, list[float]] = {"copy": [], "bulk": [], "cpu": []}
+    with twin(held) as beside, psycopg.connect(held.admin) as source, psycopg.connect(beside) as target:
+        for turn in range(rounds + 1):  # the first one warms up
+            many = rows if turn else min(rows, 2000)
+            started, used = time.perf_counter(), time.process_time()
+            made = [one.number for one in bulk.act_many(operator, "request", _given(many, turn, places))]  # type: ignore[union-attr]
+            product, used = time.perf_counter() - started, time.process_time() - used
+            limit = _copied(source, target, made)
+            if turn:
+                taken["bulk"].append(many / product)
+                taken["copy"].append(many / limit)
+                taken["cpu"].append(used / many * 1e6)
+    ratios = [bulk / copy for bulk, copy in zip(taken["bulk"], taken["copy"], strict=True)]
+    return {
+        "rows_a_round": rows,
+        "copy_per_second": round(statistics.median(taken["copy"])),
+        "bulk_per_second": round(statistics.median(taken["bulk"])),
+        "bulk_ratio": round(statistics.median(ratios), 3),
+        "bulk_ratio_range": [round(min(ratios), 3), round(max(ratios), 3)],
+        "python_us_a_row": round(statistics.median(taken["cpu"]), 1),
+        "loader": "one process on the same cores",
+    }
+
+
+def _given(rows: int, turn: int, places: list[int]) -> Iterator[Any]:
+    from gongzhi.kernel.bulk import Row
+
+    for number in range(rows):
+        street, thing, wish = (of[number // k % len(of)] for k, of in ((1, _STREETS), (7, _THINGS), (42, _WISHES)))
+        yield Row(
+            {
+                "detail": f"{street}{number % 300}号门口，{thing}，{wish}。第{number}次来电，门牌以现场为准，附近有学校。",
+                "nature": _KINDS[number % 4], "place": places[number * 7 % len(places)], "address": f"{street}{number % 300}号",
+                "point": f"{119 + number % 97 / 1000:.6f},{33.5 + number % 89 / 1000:.6f}", "channel": "import",
+                "asker_name": "周女士", "asker_phone": f"138{number:08d}",
+            },
+            key=f"bench:{turn}:{number}",
+        )  # fmt: skip
+
+
+def _copied(source: psycopg.Connection[Any], target: psycopg.Connection[Any], numbers: list[str]) -> float:
+    """Read the finished rows out, copy them into the twin in one transaction; return the seconds of the second part."""
+    ready = []
+    with source.transaction():
+        source.execute("CREATE TEMP TABLE chosen ON COMMIT DROP AS SELECT id FROM register WHERE number = ANY (%s)", [numbers])
+        for table in TABLES:
+            key = "id" if table == "register" else "record_id"
+            with source.cursor().copy(
+                f"COPY (SELECT t.* FROM {table} t JOIN chosen c ON c.id = t.{key}) TO STDOUT (FORMAT binary)"  # type: ignore[arg-type]
+            ) as out:
+                ready.append((table, [bytes(piece) for piece in out]))
+    started = time.perf_counter()
+    with target.transaction():
+        for table, pieces in ready:
+            with target.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)") as into:  # type: ignore[arg-type]
+                for piece in pieces:
+                    into.write(piece)
+    return time.perf_counter() - started
