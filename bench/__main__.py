@@ -1,6 +1,6 @@
 """``python -m bench [part …] [--seconds N] [--rounds N] [--json FILE]``: figures with the limit of the same minutes beside.
 
-Parts: act, http, lifecycle, pages, first_page. Every figure is a median of rounds in which limit and product take turns.
+Parts: act, http, lifecycle, pages, bulk, first_page. Every figure is a median of rounds in which limit and product take turns.
 The load of http and lifecycle is made on the same cores as server and database; its share is measured and told.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench import first_page, limit
+from bench import bulk, first_page, limit
 from bench.city import PASSWORD, City, city, served
 from bench.load import Load, load
 
-PARTS = ("act", "http", "lifecycle", "pages", "first_page")
+PARTS = ("act", "http", "lifecycle", "pages", "bulk", "first_page")
 PORT = 18980
 
 
@@ -41,11 +41,15 @@ def main() -> int:
     }  # fmt: skip
     if set(parts) - {"first_page"}:
         with city() as held:
-            for part in ("act", "http", "lifecycle", "pages"):
+            for part in ("act", "http", "lifecycle", "pages", "bulk"):
                 if part in parts:
-                    result[part] = {"act": act_rates, "http": http_rates, "lifecycle": lifecycles, "pages": page_times}[
-                        part
-                    ](held, chosen.seconds, chosen.rounds)
+                    result[part] = {
+                        "act": act_rates,
+                        "http": http_rates,
+                        "lifecycle": lifecycles,
+                        "pages": page_times,
+                        "bulk": bulk.measure,
+                    }[part](held, chosen.seconds, chosen.rounds)
     if "first_page" in parts:
         result["first_page"] = first_page.measure()
     show(result)

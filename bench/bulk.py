@@ -16,22 +16,24 @@ import psycopg
 from bench.city import PASSWORD, City, twin
 
 TABLES = ("register", "record_key", "register_words", "request", "entry", "party")
+_ALONE = 300  # rows that go through act() in each round
 _KINDS = ("help", "complaint", "advice", "question")
 _STREETS = ("健康西路", "解放路", "淮海东路", "翔宇大道", "承德路", "北京南路", "水渡口大道")
 _THINGS = ("路灯已经三天不亮了", "井盖松动", "垃圾没有人清运", "夜里施工声音太大", "自来水发黄", "公交车总是晚点")
 _WISHES = ("请尽快派人维修", "希望有人来看看", "晚上老人和孩子出行很不安全", "已经反映过两次没有结果")
 
 
-def measure(held: City, rounds: int, rows: int = 20_000) -> dict[str, Any]:
-    """Return rows per second of product and limit, and the ratio round by round."""
+def measure(held: City, seconds: float, rounds: int, rows: int = 10_000) -> dict[str, Any]:  # noqa: ARG001 (rows, not time)
+    """Return rows per second of product and limit, and the ratio round by round; beside them ``act()``, row by row."""
     from gongzhi.kernel import bulk
+    from gongzhi.kernel.act import act
     from gongzhi.kernel.context import actors_of
     from gongzhi.kernel.models import Place
     from gongzhi.kernel.signin import sign_in
 
     operator = actors_of(sign_in("operator", PASSWORD, "bench"))[0]
     places = list(Place.objects.filter(level="village", ended_on=None).order_by("path").values_list("pk", flat=True))
-    taken: dict[str, list[float]] = {"copy": [], "bulk": [], "cpu": []}
+    taken: dict[str, list[float]] = {"copy": [], "bulk": [], "act": [], "cpu": []}
     with twin(held) as beside, psycopg.connect(held.admin) as source, psycopg.connect(beside) as target:
         for turn in range(rounds + 1):  # the first one warms up
             many = rows if turn else min(rows, 2000)
@@ -39,7 +41,12 @@ def measure(held: City, rounds: int, rows: int = 20_000) -> dict[str, Any]:
             made = [one.number for one in bulk.act_many(operator, "request", _given(many, turn, places))]  # type: ignore[union-attr]
             product, used = time.perf_counter() - started, time.process_time() - used
             limit = _copied(source, target, made)
+            started = time.perf_counter()
+            for row in _given(_ALONE, turn, places):
+                act(operator, "request", "file", form=row.form, key=f"alone:{row.key}")
+            alone = time.perf_counter() - started
             if turn:
+                taken["act"].append(_ALONE / alone)
                 taken["bulk"].append(many / product)
                 taken["copy"].append(many / limit)
                 taken["cpu"].append(used / many * 1e6)
@@ -48,6 +55,7 @@ def measure(held: City, rounds: int, rows: int = 20_000) -> dict[str, Any]:
         "rows_a_round": rows,
         "copy_per_second": round(statistics.median(taken["copy"])),
         "bulk_per_second": round(statistics.median(taken["bulk"])),
+        "act_per_second": round(statistics.median(taken["act"])),
         "bulk_ratio": round(statistics.median(ratios), 3),
         "bulk_ratio_range": [round(min(ratios), 3), round(max(ratios), 3)],
         "python_us_a_row": round(statistics.median(taken["cpu"]), 1),
@@ -75,7 +83,9 @@ def _copied(source: psycopg.Connection[Any], target: psycopg.Connection[Any], nu
     """Read the finished rows out, copy them into the twin in one transaction; return the seconds of the second part."""
     ready = []
     with source.transaction():
-        source.execute("CREATE TEMP TABLE chosen ON COMMIT DROP AS SELECT id FROM register WHERE number = ANY (%s)", [numbers])
+        source.execute(
+            "CREATE TEMP TABLE chosen ON COMMIT DROP AS SELECT id FROM register WHERE number = ANY (%s)", [numbers]
+        )
         for table in TABLES:
             key = "id" if table == "register" else "record_id"
             with source.cursor().copy(

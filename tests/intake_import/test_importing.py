@@ -254,3 +254,35 @@ def test_the_empty_table_for_download_can_be_filled_and_imported(
     made.active.append(row("t1"))
     made.save(tmp_path / "t.xlsx")
     assert take(tmp_path / "t.xlsx", table, crew, tmp_path).loaded == 1
+
+
+def test_a_large_table_comes_in_by_batches_with_the_same_answers(
+    table: mapping.Table, crew: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gongzhi.intake import importing
+
+    rows = [
+        row(f"L{n}", 联系电话="x" if n % 10 == 3 else "13800001234", 诉求内容="" if n % 10 == 7 else f"路灯不亮{n}")
+        for n in range(60)
+    ]
+    rows[5][1] = "2999-01-01"
+    path = comma([HEAD, *rows, row("L0")], tmp_path / "large.csv")
+    monkeypatch.setattr(importing, "MANY", 10)
+    seen: list[tuple[int, int]] = []
+    many = run(
+        path,
+        "request",
+        table,
+        actor=crew.operator,
+        folder=tmp_path / "many",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert (many.read, many.loaded, many.quarantined, many.unchanged) == (61, 47, 13, 1)
+    assert seen[-1] == (61, 61)
+    monkeypatch.setattr(importing, "MANY", 10_000)
+    alone = take(path, table, crew, tmp_path)
+    assert (alone.read, alone.loaded, alone.unchanged) == (61, 0, 48)
+    assert alone.reasons == many.reasons
+    assert many.quarantine
+    assert alone.quarantine
+    assert many.quarantine.read_bytes() == alone.quarantine.read_bytes()

@@ -1,4 +1,6 @@
-"""Importing a table: every good row goes through ``act()`` under a key of its own, every bad one into quarantine.
+"""Importing a table: every good row goes through the one door under a key of its own, every bad one into quarantine.
+
+Small tables go row by row through ``act()``, larger ones by the thousand through ``act_many()``, which writes the same.
 
 A row's key is made of the mapping and the columns that identify it (or of the whole row), so that importing again changes
 nothing, and a broken-off import is finished by the next. The quarantine is a CSV file that Excel opens: row number,
@@ -9,7 +11,8 @@ import csv
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.home import home
-from gongzhi.intake.histories import POINT, Book, Historian, forms_of
+from gongzhi.intake.histories import POINT, Book, Form, Historian, forms_of
 from gongzhi.intake.mapping import BadCell, Table, moment, tidy
 from gongzhi.intake.tables import Sheet, TableError
 from gongzhi.intake.tables import read as read_table
@@ -239,7 +242,7 @@ def _dated(table: Table, held: Mapping[str, Any], form: Form, key: str) -> Row:
     """Return the row as it is filed. Raises BadCell."""
     at = _filed(table, held)
     if at and at > timezone.now():
-        raise BadCell(f"“{table.at}”在将来")
+        raise BadCell(_("“{at}”在将来").format(at=table.at))
     return Row(form, key, at)
 
 

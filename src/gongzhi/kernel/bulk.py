@@ -24,7 +24,7 @@ from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.compose import compose
 from gongzhi.kernel.context import Actor, ContextError, follow_code
 from gongzhi.kernel.draft import Draft, Memo
-from gongzhi.kernel.generate_many import ONCE, PARTY, columns_of, function_for_many
+from gongzhi.kernel.generate_many import PARTY, columns_of, function_for_many
 from gongzhi.kernel.packed import packed, take_packed
 from gongzhi.kernel.refusals import Absent, Refused, Unreachable
 from gongzhi.kernel.service import Service, service
@@ -60,9 +60,7 @@ class _Batch:
     keys: dict[str, int] = field(default_factory=dict)
 
 
-def act_many(
-    actor: Actor, service_code: str, rows: Iterable[Row], *, loader: Actor | None = None
-) -> Iterator[Outcome]:
+def act_many(actor: Actor, service_code: str, rows: Iterable[Row], *, loader: Actor | None = None) -> Iterator[Outcome]:
     """Make a record of each row; yield in the rows' order what came of it: Done, or the Refused that ``act()`` would raise.
 
     Call it outside ``acting()``. ``loader`` answers for rows with a time of their own. Raises Unreachable, with what was
@@ -162,7 +160,9 @@ def _write(actor: Actor, declared: Service, batch: _Batch, loader: Actor | None)
                 raise Unreachable from error
         else:
             return {
-                batch.drafts[row - 1][0]: Done(record, number, 1, stage, outcome == "repeated", follow_code(record.bytes, batch.memo.ring))
+                batch.drafts[row - 1][0]: Done(
+                    record, number, 1, stage, outcome == "repeated", follow_code(record.bytes, batch.memo.ring)
+                )
                 for row, outcome, record, number in answers
                 if outcome in ("done", "repeated")
             }
@@ -175,7 +175,9 @@ def _columns(declared: Service, batch: _Batch) -> Iterator[Any]:
     for name, kind in columns_of(declared):
         yield packed(kind, [held[name] for held in arguments])
     parties: list[dict[str, Any]] = [
-        {**party, "record": draft.record, "id": UUID(party["id"])} for _, draft in batch.drafts for party in draft.parties
+        {**party, "record": draft.record, "id": UUID(party["id"])}
+        for _, draft in batch.drafts
+        for party in draft.parties
     ]
     for name, kind in PARTY:
         column = [party.get(name) for party in parties]

@@ -34,7 +34,9 @@ class Memo:
 
     cleaned: Cleaned = field(default_factory=dict)
     agencies: dict[tuple[Gives, str], int | None] = field(default_factory=dict)
-    deadlines: dict[tuple[str, datetime] | None, tuple[datetime | None, datetime | None, str]] = field(default_factory=dict)
+    deadlines: dict[tuple[str, datetime] | None, tuple[datetime | None, datetime | None, str]] = field(
+        default_factory=dict
+    )
     instants: dict[datetime, str] = field(default_factory=dict)
     numbers: dict[datetime, str] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ attribute that is a fact stands in the entry alone. A ``Person`` becomes a party
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -125,7 +125,7 @@ Cleaned = dict[tuple[str, str | int | None], Any]
 _SHORT = 40
 
 
-def _short(value: Any) -> bool:
+def _short(value: Any) -> TypeGuard[str | int | None]:
     """Whether a value is worth remembering; 1, True and 1.0 would be one key, so only exact types are."""
     kind = type(value)
     return value is None or kind is int or (kind is str and len(value) <= _SHORT)
@@ -184,8 +184,8 @@ class BoundForm:
         errors: dict[str, list[str]] = {}
         for name, field in self.fields.items():
             given = raw.get(name)
-            key = (name, given) if held is not None and _short(given) else None
-            if key in held if held else False:
+            key = (name, given) if _short(given) else None
+            if key and held and key in held:
                 values[name] = held[key]
                 continue
             try:

@@ -120,7 +120,8 @@ BEGIN
              AS p({", ".join(name for name, _ in PARTY)})
         WHERE p.record IN (SELECT f.record FROM fresh f)
     ){tie}
-    SELECT g.n, g.outcome, coalesce(g.held, g.record), coalesce(f.no, '')
+    SELECT g.n, g.outcome, coalesce(g.held, g.record),
+           coalesce(f.no, (SELECT s.number::text FROM public.register s WHERE s.id = g.held), '')
     FROM given g LEFT JOIN fresh f ON f.n = g.n;
     IF v_joins THEN PERFORM set_config('session_replication_role', 'origin', true); END IF;
 END"""

@@ -22,10 +22,10 @@ _size = _SIZE.pack
 def _fixed(form: str) -> Callable[[Any], bytes]:
     packer = struct.Struct(f"!i{form}")
     size, pack = packer.size - 4, packer.pack
-    return lambda value: pack(size, value)
+    return lambda value: bytes(pack(size, value))
 
 
-def _raw(value: Any) -> bytes:
+def _raw(value: bytes) -> bytes:
     return _size(len(value)) + value
 
 
@@ -35,7 +35,7 @@ def _text(value: Any) -> bytes:
 
 
 def _json(value: Any) -> bytes:
-    data = value.encode()
+    data = str(value).encode()
     return _size(len(data) + 1) + b"\x01" + data
 
 
