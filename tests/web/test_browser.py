@@ -285,11 +285,59 @@ def test_every_page_is_whole_in_its_language_clean_for_axe_fits_a_phone_and_asks
             status = pages.visit(tab, base, wanted, numbers)
             found = [] if status == wanted.status else [f"status {status}"]
             found += inspect(tab)
-            tab.set_viewport_size({"width": 390, "height": 844})
-            found += [f"phone: {fault}" for fault in overflow(tab)]
+            for width, what in ((720, "zoom of 200 %"), (390, "phone")):
+                tab.set_viewport_size({"width": width, "height": 844})
+                found += [f"{what}: {fault}" for fault in overflow(tab)]
             tab.set_viewport_size({"width": 1440, "height": 900})
             faults += [f"{wanted.name}: {fault}" for fault in found]
     assert faults == []
+
+
+@pytest.mark.parametrize("path", ["/work/", "/work/s/request/", "/work/r/{filed}", "/work/s/house/plates"])
+def test_what_is_printed_has_no_rail_and_no_buttons_and_is_black_on_white(
+    open_page: Any, base: str, numbers: dict[str, Any], path: str
+) -> None:
+    page = open_page("operator")
+    page.goto(base + path.format(**numbers))
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 703, "height": 1032})  # A4 within its margins
+    for gone in (".rail", ".top", ".bottom", "main button", "main .btn", ".map"):
+        assert not any(shown.is_visible() for shown in page.locator(gone).all()), gone
+    colours = page.evaluate(
+        "[...document.querySelectorAll('main, main td, main p, main h1')].map(e => getComputedStyle(e).color)"
+    )
+    assert set(colours) <= {"rgb(0, 0, 0)"}
+    assert overflow(page) == []
+    if page.locator("table.records").count():
+        assert page.locator("table.records").first.evaluate("e => getComputedStyle(e).display") == "table"
+    assert page.pdf(format="A4").startswith(b"%PDF-")
+
+
+def test_the_language_is_switched_without_a_script_and_the_page_stays(browser: Any, base: str) -> None:
+    context = browser.new_context(locale="zh-CN", java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{base}/follow")
+    page.click("text=English")
+    assert page.url == f"{base}/follow"
+    assert page.inner_text("h1") == "Follow"
+    assert page.locator("html").get_attribute("lang") == "en"
+    page.click("text=中文")
+    assert page.inner_text("h1") == "查进度"
+    context.close()
+
+
+def test_a_part_that_cannot_be_fetched_says_so_beside_the_thing(
+    open_page: Any, base: str, numbers: dict[str, Any]
+) -> None:
+    page = open_page("zjj", quiet=False)
+    page.goto(f"{base}/work/r/{numbers['working']}")
+    page.route("**/person/**", lambda route: route.abort())
+    page.click(".person a")
+    page.wait_for_selector(".person [data-net]")
+    assert "请检查网络" in page.inner_text(".person [data-net]")
+    page.unroute("**/person/**")
+    page.click(".person a")
+    page.wait_for_selector(".person.open")
 
 
 def test_the_map_falls_back_to_its_table_without_webgl(base: str, browser: Any, filed: Any) -> None:
