@@ -35,6 +35,7 @@ def words_of(city: str) -> dict[str, str]:
         about.invented: "a number",
         about.phone: "a number",
     }
+    found |= {f"{degrees:g}": "a coordinate" for degrees in about.centre}
     if len(about.hotline) > 3:
         found[about.hotline] = "the hotline"
     for place in pack.places:

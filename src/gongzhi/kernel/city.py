@@ -61,7 +61,7 @@ class Calendar:
 class City:
     """A city in general.
 
-    ``centre`` is (longitude, latitude); ``currency`` an ISO 4217 code; ``hotline`` and ``phone`` (an
+    ``centre`` is (longitude, latitude); ``currency`` an ISO 4217 code; ``hotline``, ``emergency`` and ``phone`` (an
     example of a number) may be empty. ``invented`` is the pattern of numbers that nobody can have, # standing for a digit.
     ``unknown`` is the kind of matter for texts in which no word tells. ``endings`` are how official names of places end, each
     with what people say instead, the longest first. ``numbers`` are patterns of record numbers by service, where the city has its own.
@@ -77,6 +77,7 @@ class City:
     levels: tuple[Level, ...]
     calendar: Calendar
     hotline: str = ""
+    emergency: tuple[str, ...] = ()
     phone: str = ""
     invented: str = ""
     unknown: str = ""
@@ -160,7 +161,7 @@ def _city(code: str, said: Mapping[str, Any], folder: Traversable) -> City:
     return City(
         code, str(said["title"]), str(said["portal"]), (lon, lat), said["language"], said["time_zone"], said["currency"],
         _levels(said["levels"]), _calendar(said["calendar"], folder),
-        str(said.get("hotline", "")), str(said.get("phone", "")), str(said.get("invented", "")),
+        str(said.get("hotline", "")), tuple(map(str, said.get("emergency", ()))), str(said.get("phone", "")), str(said.get("invented", "")),
         str(said.get("unknown", "")), {name: tuple(words) for name, words in said.get("endings", {}).items()},
         _numbers(said.get("numbers", {})),
     )  # fmt: skip

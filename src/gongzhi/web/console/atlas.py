@@ -95,7 +95,9 @@ def base(_: HttpRequest) -> HttpResponse:
         }
         for place in rows
     ]
-    bounds = rows.aggregate(w=Min("lon"), s=Min("lat"), e=Max("lon"), n=Max("lat"))
-    response = JsonResponse({"type": "FeatureCollection", "features": features, "bounds": list(bounds.values())})
+    found = list(rows.aggregate(w=Min("lon"), s=Min("lat"), e=Max("lon"), n=Max("lat")).values())
+    lon, lat = city().centre
+    bounds = found if features else [lon - 0.05, lat - 0.05, lon + 0.05, lat + 0.05]
+    response = JsonResponse({"type": "FeatureCollection", "features": features, "bounds": bounds})
     response["Cache-Control"] = "public, max-age=600"
     return response

@@ -18,6 +18,7 @@ from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.models.places import city
 from gongzhi.kernel.procedure import Stage, cited
+from gongzhi.tongue import listed
 
 register = template.Library()
 
@@ -26,6 +27,19 @@ register = template.Library()
 def icon(name: str) -> SafeString:
     """Return a Tabler icon that screen readers pass over; the word stands beside it."""
     return format_html('<i class="ti ti-{}" aria-hidden="true"></i>', name)
+
+
+@register.simple_tag
+def emergency() -> str:
+    """Return the numbers to call in an emergency, as a list in a sentence; "" where the pack names none."""
+    return listed(city().emergency)
+
+
+@register.simple_tag
+def example_point() -> str:
+    """Return a position in the city, as a form takes it."""
+    lon, lat = city().centre
+    return f"{lon:.2f},{lat:.2f}"
 
 
 @register.simple_tag

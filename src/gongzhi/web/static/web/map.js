@@ -47,7 +47,6 @@ async function json(address) {
 
 async function make(element) {
   const base = await json("/map/base");
-  if (!base.features.length) base.bounds = [119, 33.5, 119.1, 33.6];
   const names = base.features.map((feature) => feature.properties.name).join("");
   await document.fonts.load(`13px "${FONT}"`, names + "0123456789").catch(() => {});
   element.hidden = false;
