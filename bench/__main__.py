@@ -1,6 +1,6 @@
 """``python -m bench [part …] [--seconds N] [--rounds N] [--json FILE]``: figures with the limit of the same minutes beside.
 
-Parts: act, http, lifecycle, pages, bulk, first_page. Every figure is a median of rounds in which limit and product take turns.
+Parts: act, http, lifecycle, pages, bulk, export, first_page. Every figure is a median of rounds in which limit and product take turns.
 The load of http and lifecycle is made on the same cores as server and database; its share is measured and told.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench import bulk, first_page, limit
+from bench import bulk, export, first_page, limit
 from bench.city import PASSWORD, City, city, served
 from bench.load import Load, load
 
-PARTS = ("act", "http", "lifecycle", "pages", "bulk", "first_page")
+PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "first_page")
 PORT = 18980
 
 
@@ -41,7 +41,7 @@ def main() -> int:
     }  # fmt: skip
     if set(parts) - {"first_page"}:
         with city() as held:
-            for part in ("act", "http", "lifecycle", "pages", "bulk"):
+            for part in ("act", "http", "lifecycle", "pages", "bulk", "export"):
                 if part in parts:
                     result[part] = {
                         "act": act_rates,
@@ -49,6 +49,7 @@ def main() -> int:
                         "lifecycle": lifecycles,
                         "pages": page_times,
                         "bulk": bulk.measure,
+                        "export": export.measure,
                     }[part](held, chosen.seconds, chosen.rounds)
     if "first_page" in parts:
         result["first_page"] = first_page.measure()

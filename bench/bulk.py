@@ -38,11 +38,11 @@ def measure(held: City, seconds: float, rounds: int, rows: int = 10_000) -> dict
         for turn in range(rounds + 1):  # the first one warms up
             many = rows if turn else min(rows, 2000)
             started, used = time.perf_counter(), time.process_time()
-            made = [one.number for one in bulk.act_many(operator, "request", _given(many, turn, places))]  # type: ignore[union-attr]
+            made = [one.number for one in bulk.act_many(operator, "request", given(many, turn, places))]  # type: ignore[union-attr]
             product, used = time.perf_counter() - started, time.process_time() - used
             limit = _copied(source, target, made)
             started = time.perf_counter()
-            for row in _given(_ALONE, turn, places):
+            for row in given(_ALONE, turn, places):
                 act(operator, "request", "file", form=row.form, key=f"alone:{row.key}")
             alone = time.perf_counter() - started
             if turn:
@@ -63,7 +63,8 @@ def measure(held: City, seconds: float, rounds: int, rows: int = 10_000) -> dict
     }
 
 
-def _given(rows: int, turn: int, places: list[int]) -> Iterator[Any]:
+def given(rows: int, turn: int, places: list[int]) -> Iterator[Any]:
+    """Yield requests as a table would bring them."""
     from gongzhi.kernel.bulk import Row
 
     for number in range(rows):

@@ -104,8 +104,8 @@ def _hang_up() -> None:
 
 
 @contextmanager
-def served(port: int, *, workers: int = 2, commit: str = "on") -> Iterator[None]:
-    """Serve pages and API with the product's own command until the block ends."""
+def served(port: int, *, workers: int = 2, commit: str = "on") -> Iterator[int]:
+    """Serve pages and API with the product's own command until the block ends; yield its process id."""
     environment = {**os.environ, "PGOPTIONS": f"-c synchronous_commit={commit}"}
     web = subprocess.Popen(
         [sys.executable, "-m", "gongzhi.cli.main", "serve", "--port", str(port), "--workers", str(workers)],
@@ -117,7 +117,7 @@ def served(port: int, *, workers: int = 2, commit: str = "on") -> Iterator[None]
                 if page.status == 200:
                     break
             time.sleep(0.1)
-        yield
+        yield web.pid
     finally:
         web.terminate()
         web.wait(20)

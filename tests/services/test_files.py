@@ -1,6 +1,7 @@
 """What leaves and enters as a table: the export is the list, and what was exported can be imported, by every service."""
 
 import csv
+import errno
 import html
 import io
 import re
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from openpyxl import load_workbook
 
 from gongzhi.intake import declared
@@ -22,6 +24,7 @@ from gongzhi.kernel.export import NUMBER, heads
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.roles import ADMIN, STAFF
 from gongzhi.kernel.service import Service
+from gongzhi.web.console import exporting
 from tests.services.lab import Held, Lab, at_desk, word
 
 RISKY = '=HYPERLINK("http://x")'
@@ -161,3 +164,31 @@ def cell_of(service: Service, column: Any, form: dict[str, Any]) -> Any:
     if column.type == "agency":
         return Agency.objects.get(pk=value).title
     return next((text for text, code in column.values.items() if code == value), value)
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "csv"])
+def test_a_full_disk_is_told_and_leaves_no_file(
+    service: Service, lab: Lab, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(path: Path, *_: Any) -> int:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setitem(exporting.FORMATS, kind, ("text/plain", full))
+    answer = at_desk(lab.watcher).get(f"/work/s/{service.code}/export/{kind}")
+    assert answer.status_code == 507
+    assert "磁盘空间不足" in answer.content.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_given_up_leaves_no_file_and_no_transaction(
+    service: Service, lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lab.make()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    answer = at_desk(lab.watcher).get(f"/work/s/{service.code}/export/xlsx")
+    assert list(tmp_path.iterdir()) == []  # before the first byte is read
+    assert not connection.in_atomic_block
+    answer.close()
+    assert list(tmp_path.iterdir()) == []
