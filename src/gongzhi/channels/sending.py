@@ -22,12 +22,13 @@ from gongzhi.channels.config import configured
 from gongzhi.channels.mail import MailLine
 from gongzhi.channels.models import FAILED, SENDING, SENT, UNSURE, WAITING, Message, Outage
 from gongzhi.channels.queue import opened
+from gongzhi.channels.sms import SmsLine
 from gongzhi.channels.transport import Down, Later, Line, Refused, Unsure
 from gongzhi.kernel.contacts import address_of
 from gongzhi.kernel.context import clock_actor
 from gongzhi.kernel.keys import KeysError
 
-LINES: Mapping[str, Callable[[], Line]] = MappingProxyType({"mail": MailLine})
+LINES: Mapping[str, Callable[[], Line]] = MappingProxyType({"mail": MailLine, "sms": SmsLine})
 _LOCK = 0x677A6E6F  # "gzno", with the channel's number beside it
 _BATCH = 100  # messages on one line; then it hangs up, as servers like it
 _FIRST, _LONGEST = timedelta(seconds=30), timedelta(minutes=15)

@@ -1,10 +1,9 @@
 """Ending mails by the link that each of them carries: without signing in, with one click of a mail program (RFC 8058), undoable."""
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -32,7 +31,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
             case _:
                 stop(account, channel, kind)
     everything = kind == ALL or stopped(account, channel, ALL)
-    with override(chosen(account).language or settings.LANGUAGE_CODE):
+    with override(chosen(account).language or get_language()):
         what = _("全部通知") if everything else _("“{kind}”通知").format(kind=KINDS[kind])
         response = render(
             request, "web/unsubscribe.html",

@@ -139,6 +139,6 @@ def _show(request: HttpRequest, actor: Actor, wrong: dict[str, str], said: str) 
         return page(
             request, actor, "web/console/channels.html", status=422 if wrong else 200, channels=shown, rows=rows, choice=choice,
             said=said, wrong=wrong.get("", ""), hours=range(24), ended=bool(choice.stopped), active="channels",
-            languages=[(code, title) for code, title in settings.LANGUAGES if code in ("zh-hans", "en")],
+            languages=settings.LANGUAGES,
             language=choice.language or get_language(),
         )  # fmt: skip
