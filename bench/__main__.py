@@ -1,6 +1,8 @@
 """``python -m bench [part …] [--seconds N] [--rounds N] [--json FILE]``: figures with the limit of the same minutes beside.
 
-Parts: act, http, lifecycle, pages, bulk, export, first_page. Every figure is a median of rounds in which limit and product take turns.
+Parts: act, http, lifecycle, pages, bulk, export, first_page; and at a million and five million records grown (lifecycles
+beside an empty city), queue, search, list, at_five (every page that a clerk can click), whose cities are made once and kept. Every
+figure is a median of rounds in which limit and product take turns.
 The load of http and lifecycle is made on the same cores as server and database; its share is measured and told.
 """
 
@@ -16,30 +18,32 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench import bulk, export, first_page, limit
+from bench import bulk, export, first_page, limit, scale
 from bench.city import PASSWORD, City, city, served
 from bench.load import Load, load
 
 PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "first_page")
+SCALED = tuple(scale.PARTS)
 PORT = 18980
 
 
 def main() -> int:
     """Measure, print a table, print JSON."""
     asked = argparse.ArgumentParser(prog="bench", description=__doc__)
-    asked.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
+    asked.add_argument("parts", nargs="*", help=f"of {', '.join((*PARTS, *SCALED))}; all if none is named")
     asked.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--json", type=Path, help="write the result to this file too")
     chosen = asked.parse_args()
-    parts = chosen.parts or list(PARTS)
-    if set(parts) - set(PARTS):
-        asked.error(f"no such part: {', '.join(sorted(set(parts) - set(PARTS)))}")
+    parts = chosen.parts or [*PARTS, *SCALED]
+    if unknown := set(parts) - {*PARTS, *SCALED}:
+        asked.error(f"no such part: {', '.join(sorted(unknown))}")
     result: dict[str, Any] = {
         "when": time.strftime("%Y-%m-%d %H:%M"), "python": platform.python_version(), "cores": os.cpu_count(),
         "seconds": chosen.seconds, "rounds": chosen.rounds,
     }  # fmt: skip
-    if set(parts) - {"first_page"}:
+    result |= {part: scale.run(part, chosen.seconds, chosen.rounds) for part in SCALED if part in parts}
+    if set(parts) - {"first_page", *SCALED}:
         with city() as held:
             for part in ("act", "http", "lifecycle", "pages", "bulk", "export"):
                 if part in parts:
@@ -125,7 +129,7 @@ def http_rates(held: City, seconds: float, rounds: int) -> dict[str, Any]:
         taken: dict[str, list[float]] = {"pgbench8": [], "create": []}
         loads: list[Load] = []
         with served(PORT, commit=commit):
-            given = _given()
+            given = given_for(PORT)
             load("scenarios:create", port=PORT, connections=16, seconds=2, given=given)
             for _ in range(rounds):
                 taken["pgbench8"].append(
@@ -141,7 +145,7 @@ def lifecycles(held: City, seconds: float, rounds: int) -> dict[str, Any]:  # no
     """Return lifecycles a second: create, assign, accept, answer, search; synchronous_commit on."""
     loads = []
     with served(PORT):
-        given = _given()
+        given = given_for(PORT)
         load("scenarios:lifecycle", port=PORT, connections=16, seconds=2, given=given)
         for _ in range(rounds):
             loads.append(load("scenarios:lifecycle", port=PORT, connections=16, seconds=seconds, given=given))  # noqa: PERF401
@@ -198,17 +202,18 @@ def page_times(held: City, seconds: float, rounds: int) -> dict[str, Any]:  # no
     return made
 
 
-def _given() -> dict[str, Any]:
+def given_for(port: int) -> dict[str, Any]:
+    """Return what the scenarios need to know of the city that is served at this port."""
     from gongzhi.kernel.models import Agency
 
-    tokens = {login: _token(login) for login in ("operator", "handler")}
+    tokens = {login: _token(login, port) for login in ("operator", "handler")}
     agency = Agency.objects.filter(kind="agency").earliest("id").pk
     return {**tokens, "agency": agency, "category": _category(), "place": _place()}
 
 
-def _token(login: str) -> str:
+def _token(login: str, port: int) -> str:
     asked = urllib.request.Request(
-        f"http://localhost:{PORT}/api/token", json.dumps({"login": login, "password": PASSWORD}).encode(),
+        f"http://localhost:{port}/api/token", json.dumps({"login": login, "password": PASSWORD}).encode(),
         {"Content-Type": "application/json"},
     )  # fmt: skip
     with urllib.request.urlopen(asked) as answer:
@@ -229,7 +234,7 @@ def _category() -> str:
 
 def show(result: dict[str, Any]) -> None:
     """Write the figures for people."""
-    for part in PARTS:
+    for part in (*PARTS, *SCALED):
         if part in result:
             sys.stderr.write(f"{part}\n")
             _lines(result[part], 1)

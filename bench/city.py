@@ -38,7 +38,7 @@ class City:
 @contextmanager
 def twin(held: City) -> Iterator[str]:
     """Make a copy of the city's database as it stands; yield the superuser's address of it."""
-    _hang_up()
+    hang_up()
     with psycopg.connect(held.admin, autocommit=True, dbname="postgres") as admin:
         admin.execute("CREATE DATABASE twin TEMPLATE bench")
         try:
@@ -64,15 +64,16 @@ def city() -> Iterator[City]:
             DJANGO_SETTINGS_MODULE="gongzhi.settings",
         )
         limit.prepare(beside)
-        _install()
+        install_city()
         yield City(app, owner, beside, with_database(admin, "bench"))
     finally:
-        _hang_up()
+        hang_up()
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _install() -> None:
+def install_city() -> None:
+    """Bring the database to this release, with an operator and a handler of the bench's own."""
     import django
 
     django.setup()
@@ -87,7 +88,9 @@ def _install() -> None:
     top = Place.objects.using("owner").get(parent=None)
     for login, (kind, role) in LOGINS.items():
         agency = Agency.objects.using("owner").filter(kind=kind).earliest("id")
-        account = Account.objects.using("owner").create(login=login, name=login)
+        account, fresh = Account.objects.using("owner").get_or_create(login=login, defaults={"name": login})
+        if not fresh:
+            continue
         Post.objects.using("owner").create(
             account=account, agency=agency, role=role, place=top, since=timezone.localdate()
         )
@@ -95,7 +98,8 @@ def _install() -> None:
             cursor.execute("UPDATE account SET password = %s WHERE id = %s", [hash_password(PASSWORD), account.pk])
 
 
-def _hang_up() -> None:
+def hang_up() -> None:
+    """Close what Django holds open."""
     if "django" in sys.modules:
         from django.db import connections
 

@@ -64,10 +64,26 @@ class Narrowing:
 
     def records(self, base: "QuerySet[Register] | None" = None) -> "QuerySet[Register]":
         """Return the records, in order; call it and read it inside ``acting()``."""
+        return self._ordered(self._found(base))
+
+    def _found(self, base: "QuerySet[Register] | None") -> "QuerySet[Register]":
         found = (Register.objects.all() if base is None else base).filter(self.register, service_code=self.service.code)
         if self.facts:
             found = found.filter(pk__in=self.service.model._default_manager.filter(self.facts).values("pk"))
-        return self._ordered(found)
+        return found
+
+    @property
+    def unindexed(self) -> bool:
+        """Whether no index has the order, so that every record that fits is looked at: a fact, a title, deadlines of all."""
+        name = self.order.removeprefix("-")
+        return (
+            name not in ORDERS or name == "title" or (name == "due" and self.given.get("state") not in ("open", "late"))
+        )
+
+    def newest(self, most: int, base: "QuerySet[Register] | None" = None) -> "QuerySet[Register]":
+        """Return the newest ``most`` of the records, in order: for a page that must not wait until millions are ordered."""
+        recent = self._found(base).order_by("-opened_at").values("pk")[:most]
+        return self._ordered(Register.objects.filter(pk__in=recent))
 
     def _ordered(self, found: "QuerySet[Register]") -> "QuerySet[Register]":
         name, down = self.order.removeprefix("-"), self.order.startswith("-")
@@ -75,6 +91,8 @@ class Narrowing:
             by = F(ORDERS[name])
             if name == "opened":  # as the index has it
                 return found.order_by("-opened_at" if down else "opened_at", "-pk" if down else "pk")
+            if name != "due":  # never empty; "nulls last" would keep the index from being read backwards
+                return found.order_by(by.desc() if down else by.asc(), "-pk")
         else:
             rows = self.service.model._default_manager.filter(pk=OuterRef("pk"))
             rows = rows.annotate(value=compared(self.service, name))

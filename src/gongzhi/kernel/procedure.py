@@ -192,10 +192,17 @@ class Procedure:
 
     actions: tuple[Action, ...]
     by_code: dict[str, Action] = field(init=False, repr=False, compare=False)
+    _stages: dict[str, Stage] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Index the actions by code; ``checks.py`` reports what contradicts itself."""
+        """Index actions and stages by code; ``checks.py`` reports what contradicts itself."""
         object.__setattr__(self, "by_code", {action.code: action for action in self.actions})
+        seen: dict[str, Stage] = {}
+        for action in self.actions:
+            for stage in (*action.sources, action.target):
+                if stage is not SAME:
+                    seen.setdefault(stage.code, stage)
+        object.__setattr__(self, "_stages", seen)
 
     def __iter__(self) -> Iterator[Action]:
         """Iterate over the actions."""
@@ -204,16 +211,11 @@ class Procedure:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Every stage that an action names, in the order of first appearance."""
-        seen: dict[str, Stage] = {}
-        for action in self.actions:
-            for stage in (*action.sources, action.target):
-                if stage is not SAME:
-                    seen.setdefault(stage.code, stage)
-        return tuple(seen.values())
+        return tuple(self._stages.values())
 
     def stage(self, code: str) -> Stage:
         """Return the stage with this code; KeyError where there is none."""
-        return {stage.code: stage for stage in self.stages}[code]
+        return self._stages[code]
 
     def owed(self, stage: str) -> Action | None:
         """Return the action that answers the stage's deadline: the first that leaves it and has ``within``."""

@@ -45,6 +45,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.templatetags.i18n",
                 "gongzhi.web.templatetags.gz",
                 "gongzhi.web.templatetags.language",
+                "gongzhi.web.templatetags.rows",
             ],
         },
     }

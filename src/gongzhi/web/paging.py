@@ -35,12 +35,15 @@ class Paged:
     @classmethod
     def of(cls, request: HttpRequest, found: "QuerySet[Any]") -> "Paged":
         """Return the page that ``?page=`` names; a page that is not there gives the last one."""
-        total = found.order_by()[:MOST].count()
-        last = max(1, -(-total // ROWS))
         given = request.GET.get("page", "1")
-        number = min(max(int(given), 1), last) if given.isdecimal() and len(given) < 7 else 1
+        number = max(int(given), 1) if given.isdecimal() and len(given) < 7 else 1
+        rows = list(found[: ROWS + 1]) if number == 1 else []
+        total = len(rows) if number == 1 and len(rows) <= ROWS else found.order_by()[:MOST].count()
+        last = max(1, -(-total // ROWS))
+        number = min(number, last)
         start = (number - 1) * ROWS
+        rows = rows[:ROWS] or list(found[start : start + ROWS])
         others = request.GET.copy()
         others.pop("page", None)
         query = others.urlencode()
-        return cls(list(found[start : start + ROWS]), total, number, last, f"{query}&" if query else "", start + 1)
+        return cls(rows, total, number, last, f"{query}&" if query else "", start + 1)

@@ -16,6 +16,8 @@ from gongzhi.kernel.refusals import Absent
 from gongzhi.kernel.service import Service, services
 
 View = Callable[..., HttpResponse]
+NOTICES = 500
+"""How far back the bell counts: a busy agency has a hundred thousand notices."""
 
 
 def current(request: HttpRequest) -> Actor | None:
@@ -93,15 +95,20 @@ def services_of(actor: Actor) -> list[Service]:
     ]
 
 
+def unread_of(actor: Actor) -> int:
+    """Return how many of the agency's newest notices, at most NOTICES, the actor's account has not read."""
+    newest = Notice.objects.filter(agency=actor.agency)[:NOTICES].values("pk")
+    return Notice.objects.filter(pk__in=newest).exclude(reads__account=actor.account).count()
+
+
 def page(request: HttpRequest, actor: Actor, template: str, status: int = 200, **context: Any) -> HttpResponse:
     """Render a page of the console in its frame; call it inside ``acting()``."""
-    unread = Notice.objects.filter(agency=actor.agency).exclude(reads__account=actor.account)
     around = {
         "actor": actor,
         "place": chosen_place(request, actor),
         "posts": actors_of(actor.account),
         "rail": [(one, may_create(actor, one) and not one.part_of) for one in services_of(actor)],
-        "unread": unread.count(),
+        "unread": unread_of(actor),
         "live_url": settings.LIVE_URL,
         "is_admin": actor.role == "admin",
         "may_import": any(may_create(actor, service) for service in services().values()),

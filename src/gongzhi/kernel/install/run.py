@@ -16,6 +16,7 @@ from gongzhi.kernel.generate import Function, function, quoted
 from gongzhi.kernel.generate_many import function_for_many
 from gongzhi.kernel.install.citypack import load_city, other_city
 from gongzhi.kernel.install.constraints import check_constraints
+from gongzhi.kernel.install.indexes import indexes
 from gongzhi.kernel.install.rights import grants, policies, without_policies
 from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.roles import Scope
@@ -126,7 +127,7 @@ def _generate(made: Roles) -> None:
         run(f'GRANT USAGE ON SCHEMA public TO "{made.kernel}", "{made.app}"')
         for statement in grants(made.kernel, made.app):
             run(statement)
-        for statement in (*check_constraints(cursor), *without_policies()):
+        for statement in (*check_constraints(cursor), *indexes(cursor), *without_policies()):
             run(statement)
         run(f'SET LOCAL ROLE "{made.kernel}"')
         _functions(cursor, made)

@@ -97,6 +97,29 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT id, password FROM public.account WHERE login = p_login AND active
 $$;
 
+-- How many steps each agency did since a moment and how many of them too late, of the records that the post sees, in one
+-- part of its area where one is given. A row policy would look every step's record up by itself; whoever sees the whole
+-- city needs no record at all.
+CREATE FUNCTION kernel.kept(p_post bigint, p_since timestamptz, p_low text, p_high text)
+RETURNS TABLE (agency bigint, done bigint, missed bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a record;
+BEGIN
+    SELECT * INTO a FROM kernel.reach(p_post);
+    IF NOT FOUND THEN RETURN; END IF;
+    IF p_low IS NULL AND a.low = (SELECT min(l.path) FROM public.place l) THEN
+        RETURN QUERY SELECT k.agency_id, count(*), count(*) FILTER (WHERE k.met_at > k.due_at)
+        FROM public.deadline_kept k WHERE k.met_at >= p_since GROUP BY k.agency_id;
+    ELSE
+        RETURN QUERY SELECT k.agency_id, count(*), count(*) FILTER (WHERE k.met_at > k.due_at)
+        FROM public.deadline_kept k JOIN public.register r ON r.id = k.record_id
+        WHERE k.met_at >= p_since AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+          AND (p_low IS NULL OR (r.place_path >= p_low AND r.place_path < p_high))
+        GROUP BY k.agency_id;
+    END IF;
+END $$;
+
 -- The posts of an account, before any of them acts.
 CREATE FUNCTION kernel.posts_of(p_account bigint)
 RETURNS TABLE (post bigint, account bigint, agency bigint, role text, low text, high text, own bigint, place bigint,

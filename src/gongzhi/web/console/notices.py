@@ -9,7 +9,7 @@ from gongzhi.channels.choices import KINDS
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Notice, NoticeRead
 from gongzhi.web.paging import Paged
-from gongzhi.web.who import page, reads, signed
+from gongzhi.web.who import page, reads, signed, unread_of
 
 ICONS = {"assigned": "send", "task": "checkbox", "escalated": "bell-ringing", "changed": "refresh", "amber": "clock-hour-4",
          "red": "alert-triangle"}  # fmt: skip
@@ -43,5 +43,4 @@ def notices(request: HttpRequest, actor: Actor) -> HttpResponse:
 @reads
 def unread(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Return how many notices are unread, for the bell; the page asks when the live stream rings."""
-    found = Notice.objects.filter(agency=actor.agency).exclude(reads__account=actor.account)
-    return render(request, "web/part/bell.html", {"unread": found.count()})
+    return render(request, "web/part/bell.html", {"unread": unread_of(actor)})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, Q, QuerySet, Value, When
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -71,24 +71,22 @@ def _since(now: datetime) -> datetime:
     return day
 
 
-def _group(now: datetime) -> Case:
-    return Case(
-        When(paused_at__isnull=False, then=Value("paused")),
-        When(due_at__lt=now, then=Value("late")),
-        When(due_at__lte=end_of_day(now), then=Value("today")),
-        When(stage_at__gte=_since(now), then=Value("new")),
-        default=Value("rest"),
-    )
+def _conditions(now: datetime) -> dict[str, Q]:
+    """Return the condition of each group; together they hold every record once. Each can be read from an index on due_at."""
+    running, later = Q(paused_at=None), Q(due_at__gt=end_of_day(now)) | Q(due_at=None)
+    return {
+        "late": running & Q(due_at__lt=now),
+        "today": running & Q(due_at__gte=now, due_at__lte=end_of_day(now)),
+        "new": running & later & Q(stage_at__gte=_since(now)),
+        "rest": running & later & Q(stage_at__lt=_since(now)),
+        "paused": Q(paused_at__isnull=False),
+    }
 
 
-def mine(actor: Actor, place: Place | None, now: datetime) -> "QuerySet[Any]":
-    """Return what the actor owes, with the column ``part``, the most urgent first."""
-    return (
-        Register.objects.filter(owed_by(actor) & in_place(place))
-        .annotate(part=_group(now))
-        .select_related("agency", "place")
-        .order_by("due_at", "opened_at")
-    )
+def mine(actor: Actor, place: Place | None) -> "QuerySet[Any]":
+    """Return what the actor owes, the most urgent first."""
+    found = Register.objects.filter(owed_by(actor) & in_place(place))
+    return found.select_related("agency", "place").order_by("due_at", "opened_at")
 
 
 def _decisions(actor: Actor, place: Place | None) -> Iterable[Decision]:
@@ -124,37 +122,44 @@ def _owes(actor: Actor, owed: object) -> bool:
     return owed is not None and any(role.code == actor.role for role in owed.by)  # type: ignore[attr-defined]
 
 
-@reads
-def queue(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Show the queue; ``?group=`` shows one group whole."""
-    now, place = timezone.now(), chosen_place(request, actor)
-    records = mine(actor, place, now)
-    only = request.GET.get("group", "")
-    if only in GROUPS:
-        paged = Paged.of(request, records.filter(part=only))
-        return page(
-            request, actor, "web/console/queue_group.html", title=GROUPS[only], paged=paged, active="queue", now=now
-        )
-    totals = dict(records.order_by().values_list("part").annotate(n=Count("pk")))
+def shown(actor: Actor, place: Place | None, now: datetime) -> dict[str, Any]:
+    """Return what the queue shows: its groups, what waits for a decision, tasks, and what a manager watches."""
+    records, conditions = mine(actor, place), _conditions(now)
+    totals = records.order_by().aggregate(**{code: Count("pk", filter=q) for code, q in conditions.items()})
     parts = [
-        Part(code, title, totals.get(code, 0), list(records.filter(part=code)[:_SHOWN]) if totals.get(code) else [],
+        Part(code, title, totals[code], list(records.filter(conditions[code])[:_SHOWN]) if totals[code] else [],
              _NOTHING[code])
         for code, title in GROUPS.items()
-        if totals.get(code) or code in ("late", "today", "new")
+        if totals[code] or code in ("late", "today", "new")
     ]  # fmt: skip
     tasks = list(
         Task.objects.filter(agency=actor.agency, done_at=None).select_related("record").order_by("due_at")[: 2 * _SHOWN]
     )
     watch = None
     if actor.role == MANAGER.code:
-        running = Register.objects.filter(in_place(place), closed_at=None, paused_at=None).exclude(due_source="")
-        watch = running.aggregate(
-            late=Count("pk", filter=Q(due_at__lt=now)),
-            today=Count("pk", filter=Q(due_at__gte=now, due_at__lte=end_of_day(now))),
+        pressing = Register.objects.filter(in_place(place), closed_at=None, paused_at=None, due_at__lte=end_of_day(now))
+        watch = pressing.exclude(due_source="").aggregate(
+            late=Count("pk", filter=Q(due_at__lt=now)), today=Count("pk", filter=Q(due_at__gte=now))
+        )
+    return {
+        "parts": parts, "decisions": list(_decisions(actor, place)), "tasks": tasks, "watch": watch,
+        "nothing": not any(totals.values()),
+    }  # fmt: skip
+
+
+@reads
+def queue(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Show the queue; ``?group=`` shows one group whole."""
+    now, place = timezone.now(), chosen_place(request, actor)
+    only = request.GET.get("group", "")
+    if only in GROUPS:
+        paged = Paged.of(request, mine(actor, place).filter(_conditions(now)[only]))
+        return page(
+            request, actor, "web/console/queue_group.html", title=GROUPS[only], paged=paged, active="queue", now=now
         )
     return page(
-        request, actor, "web/console/queue.html", parts=parts, decisions=list(_decisions(actor, place)), tasks=tasks,
-        watch=watch, active="queue", now=now, nothing=not totals, said=_said(request.session.pop("gave", None)),
+        request, actor, "web/console/queue.html", active="queue", now=now, said=_said(request.session.pop("gave", None)),
+        **shown(actor, place, now),
     )  # fmt: skip
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from html import escape
 from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -24,6 +26,7 @@ register = template.Library()
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Return a Tabler icon that screen readers pass over; the word stands beside it."""
     return format_html('<i class="ti ti-{}" aria-hidden="true"></i>', name)
@@ -110,16 +113,31 @@ def due_of(record: Register, now: datetime | None = None) -> Due:
     )
 
 
-@register.inclusion_tag("web/part/due.html")
-def due(record: Register) -> dict[str, Any]:
+@register.simple_tag
+def due(record: Register) -> SafeString:
     """Show the record's deadline: icon, words, and the day itself."""
-    return {"due": due_of(record)}
+    return due_html(record)
 
 
-@register.inclusion_tag("web/part/stage.html")
-def stage(here: Stage) -> dict[str, Any]:
+def due_html(record: Register, now: datetime | None = None) -> SafeString:
+    """Return the record's deadline as a page shows it."""
+    made = due_of(record, now)
+    title = f' title="{escape(moment(made.at))}"' if made.at else ""
+    written = f'<span class="due due-{made.tone}"{title}>{icon(made.icon)} {escape(made.word)}</span>'
+    return mark_safe(written)  # noqa: S308  (tone and icon are named above, the words are escaped)
+
+
+@register.simple_tag
+def stage(here: Stage) -> SafeString:
     """Show a stage: icon and word."""
-    return {"stage": here}
+    return stage_html(here)
+
+
+def stage_html(here: Stage) -> SafeString:
+    """Return a stage as a page shows it."""
+    over = "" if here.open else " stage-over"
+    written = f'<span class="stage{over}">{icon(here.icon)} {escape(str(here.title))}</span>'
+    return mark_safe(written)  # noqa: S308  (the title is escaped, the icon is made by icon())
 
 
 @register.filter
