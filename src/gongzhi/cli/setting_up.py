@@ -1,4 +1,4 @@
-"""Commands that prepare an installation: init, upgrade, account password."""
+"""Commands that prepare an installation: init, account password."""
 
 import argparse
 import getpass
@@ -20,8 +20,6 @@ def add(commands: Any) -> None:
         "--sample", choices=("none", "small", "city"), default="none", help=_("同时生成样例诉求和样例账号")
     )
     init.set_defaults(run=run_init)
-    upgrade = commands.add_parser("upgrade", help=_("把数据库升级到这个版本，并作检查"))
-    upgrade.set_defaults(run=run_upgrade)
     account = commands.add_parser("account", help=_("账号")).add_subparsers(
         dest="what", required=True, metavar=_("操作")
     )
@@ -79,21 +77,6 @@ def sample_accounts() -> str:
         seen.add(post.role)
         rows.append((account.login, SAMPLE_PASSWORD, account.name, agencies[post.agency], ROLES[post.role].title))
     return table((_("账号"), _("密码"), _("姓名"), _("单位"), _("岗位")), rows)
-
-
-def run_upgrade(_other: argparse.Namespace) -> int:
-    """Bring the database to this release and check it."""
-    from gongzhi.cli.inspecting import findings  # noqa: PLC0415
-
-    with database():
-        django()
-        install_city(accounts=False)
-        found = findings()
-        hang_up()
-    for finding in found:
-        say(f"{finding['id']} {finding['text']}\n  {finding['hint']}")
-    say(_("数据库已是这个版本。") if not found else _("检查发现 {count} 处问题。").format(count=len(found)))
-    return GOOD if not found else 1
 
 
 def run_password(chosen: argparse.Namespace) -> int:

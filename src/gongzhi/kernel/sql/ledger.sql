@@ -88,7 +88,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     CROSS JOIN kernel.reach(p_post) a
     WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes'
       AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
-      AND pg_xact_status(d.xid::text::xid8) = 'committed'
+      AND CASE WHEN d.xid > 0 THEN pg_xact_status(d.xid::text::xid8) = 'committed' END -- a restored one lies below zero
 $$;
 
 -- Sign-in reads an account's hash through here alone.
@@ -152,7 +152,8 @@ CREATE FUNCTION kernel.outbox(p_reader text, p_limit int)
 RETURNS TABLE (xid bigint, id uuid, record uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.xid, e.id, e.record_id FROM public.entry e
-    WHERE (e.xid, e.id) > (coalesce((SELECT o.xid FROM public.outbox_position o WHERE o.reader = p_reader), 0),
+    WHERE (e.xid, e.id) > (coalesce((SELECT o.xid FROM public.outbox_position o WHERE o.reader = p_reader),
+                                    '-9223372036854775808'::bigint),
                            coalesce((SELECT o.entry FROM public.outbox_position o WHERE o.reader = p_reader),
                                     '00000000-0000-0000-0000-000000000000'))
       AND e.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
