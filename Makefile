@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: demo real test test-long lint bench screenshots sql-counts setup setup-dev locks
+.PHONY: demo real test test-long lint bench screenshots bundle sql-counts setup setup-dev locks
 
 demo: setup
 	@exec $(VENV)/gongzhi demo --port $(PORT) --sample $(SAMPLE)
@@ -51,3 +51,7 @@ locks: setup-dev
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:tools -o requirements-tools.lock
 	$(LOCK) --group pyproject.toml:node -o requirements-node.lock
+
+# Everything an installation without internet needs, in one file (docs/operations.md).
+bundle: setup
+	@$(VENV)/python tools/bundle.py

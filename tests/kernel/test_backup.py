@@ -1,0 +1,161 @@
+"""A backup opened elsewhere is the same city: records, words, files, numbers, the outbox; and what stands in its way is said."""
+
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from gongzhi.kernel import atlas, context
+from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.context import acting, portal_actor
+from gongzhi.kernel.history import timeline
+from gongzhi.kernel.install import backup
+from gongzhi.kernel.install.backup import BackupError, restore, save
+from gongzhi.kernel.keys import forget_keyring, key_file
+from gongzhi.kernel.models import Attachment, Entry, Register
+from gongzhi.kernel.vault import Upload
+from gongzhi.kernel.worker import tell_outbox
+from gongzhi.postgres.roles import prepare
+from gongzhi.postgres.server import Server
+from tests.conftest import Foreign, point_at
+from tests.kernel.people import People
+
+Make = Callable[..., Done]
+
+
+@pytest.fixture
+def elsewhere(
+    crew: People, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., str]]:
+    """Return a function that turns to another, empty installation, whose roles have other names; it gives the owner's address."""
+    before = {alias: dict(connections[alias].settings_dict) for alias in ("default", "owner")}
+
+    def turn(*, keys: bool = True) -> str:
+        home = tmp_path / "home"
+        (home / "keys").mkdir(parents=True)
+        if keys:
+            shutil.copy(key_file(), home / "keys" / "master")
+        monkeypatch.setenv("GONGZHI_HOME", str(home))
+        forget_keyring()
+        addresses = prepare(server.url(), "restored", "secret" if isinstance(server, Foreign) else "")
+        point_at(*addresses)
+        atlas.forget()
+        context.forget_system()
+        return addresses[1]
+
+    yield turn
+    monkeypatch.undo()
+    forget_keyring()
+    for alias, settings in before.items():
+        connections[alias].close()
+        connections[alias].settings_dict.update(settings)
+        connections.settings[alias].update(settings)
+    atlas.forget()
+    context.forget_system()
+    import psycopg
+
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute('DROP DATABASE IF EXISTS "restored" WITH (FORCE)')
+
+
+def _count() -> tuple[int, int]:
+    return Register.objects.using("owner").count(), Entry.objects.using("owner").count()
+
+
+def test_a_backup_opened_elsewhere_is_the_same_city(
+    crew: People, request_in: Make, elsewhere: Callable[..., str], tmp_path: Path
+) -> None:
+    made = request_in("assigned", detail="井盖坏了，请修")
+    act(crew.operator, "request", "note", record=made.record, form={"note": "已电话核实"})
+    act(crew.operator, "request", "attach", record=made.record, files=[Upload("现场.txt", "照片说明".encode())])
+    tell_outbox()
+    before, target = _count(), tmp_path / "whole.tar"
+    manifest = save(target, backup._address())
+    assert (manifest["records"], manifest["entries"]) == before
+    assert target.stat().st_mode & 0o077 == 0
+
+    owner = elsewhere()
+    restore(target, owner)
+    assert _count() == before
+    with acting(crew.operator):
+        record = Register.objects.get(number=made.number)
+        assert record.facts.detail == "井盖坏了，请修"
+        assert "已电话核实" in str([line.words for line in timeline(record, crew.operator)])
+        assert Attachment.objects.get(record=record).name == "现场.txt"
+    done = act(crew.handler, "request", "accept", record=made.record, version=made.version)
+    assert done.stage == "working"
+    fresh = act(portal_actor(), "request", "file", form={"detail": "新的一条", "place": crew.places["city"]})
+    assert fresh.number > made.number  # numbers go on where they were
+    assert tell_outbox() == 2  # what came after the backup, and nothing of before it a second time
+    with pytest.raises(BackupError, match="已有"):
+        restore(target, owner)
+
+
+def test_without_its_key_nothing_is_restored(crew: People, elsewhere: Callable[..., str], tmp_path: Path) -> None:
+    target = tmp_path / "whole.tar"
+    save(target, backup._address())
+    owner = elsewhere(keys=False)
+    with pytest.raises(BackupError, match="密钥文件"):
+        restore(target, owner)
+    assert not key_file().exists()  # a new one would hide that the right one is missing
+    backup.fingerprint()  # makes a key, as any first use does: not the backup's
+    with pytest.raises(BackupError, match="不是这个备份"):
+        restore(target, owner)
+
+
+def test_a_backup_that_was_changed_or_cut_off_is_refused_and_leaves_nothing(
+    crew: People, elsewhere: Callable[..., str], tmp_path: Path
+) -> None:
+    target, cut, other = tmp_path / "whole.tar", tmp_path / "cut.tar", tmp_path / "other.tar"
+    save(target, backup._address())
+    cut.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
+    other.write_text("no backup")
+    with tarfile.open(target) as whole, tarfile.open(tmp_path / "swapped.tar", "w") as swapped:
+        said = whole.extractfile("manifest.json")
+        assert said is not None
+        text = said.read()
+        for name in ("manifest.json", "database.dump"):  # in the dump's place stands something else
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            swapped.addfile(member, BytesIO(text))
+    owner = elsewhere()
+    for wrong in (cut, other, tmp_path / "swapped.tar", tmp_path / "nowhere.tar"):
+        with pytest.raises(BackupError):
+            restore(wrong, owner)
+    restore(target, owner)  # nothing of the attempts stands in the way
+    assert _count()[1] > 0
+
+
+def test_a_backup_overwrites_nothing_and_needs_its_folder(crew: People, tmp_path: Path) -> None:
+    held = tmp_path / "held.tar"
+    held.write_text("mine")
+    for target in (held, tmp_path / "no folder" / "b.tar"):
+        with pytest.raises(BackupError):
+            save(target, backup._address())
+    assert held.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["held.tar"]
+
+
+def test_a_restore_that_fails_half_way_leaves_an_empty_database(
+    crew: People, elsewhere: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "whole.tar"
+    save(target, backup._address())
+    owner = elsewhere()
+    real = backup._into_the_past
+
+    def broken(held: Any) -> None:
+        real(held)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup, "_into_the_past", broken)
+    with pytest.raises(KeyboardInterrupt):
+        restore(target, owner)
+    monkeypatch.setattr(backup, "_into_the_past", real)
+    restore(target, owner)
+    assert _count()[1] > 0
