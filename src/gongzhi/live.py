@@ -109,8 +109,9 @@ def _agency(cookie: str) -> int | None:
         held = SimpleCookie(cookie).get(settings.SESSION_COOKIE_NAME)
         if held is None:
             return None
-        post = SessionStore(held.value).get("post")
-        return actor_of(post).agency if post else None
+        session = SessionStore(held.value)
+        actor = actor_of(session["post"]) if session.get("post") else None
+        return actor.agency if actor and actor.epoch == session.get("epoch", 0) else None
     except (CookieError, NoPost):
         return None
     finally:

@@ -75,7 +75,7 @@ def test_no_entry_is_changed_or_removed_not_even_by_the_owner(crew: People, requ
 def test_without_a_context_every_query_returns_nothing(crew: People, request_in: Make) -> None:
     request_in("closed")
     for model in behind_the_door():
-        if rule(model) is None or model._meta.db_table == "register_words":
+        if rule(model) in (None, "false"):  # public, or not granted at all
             continue
         with connection.cursor() as cursor:
             cursor.execute(f'SELECT count(*) FROM "{model._meta.db_table}"')

@@ -1,5 +1,6 @@
 """Places, agencies, accounts and posts through their pages."""
 
+import re
 from typing import Any
 
 import pytest
@@ -96,11 +97,13 @@ def test_an_account_is_made_signs_in_gets_a_password_and_is_closed(at_desk: Any,
     assert enters("long-enough-1")
     page = text(client.get("/work/posts?q=xinren"))
     assert "城管局 · 承办人" in page
-    account = page.split("do=set_password&of=")[1].split("#")[0]
-    assert (
-        client.post("/work/posts", {"do": "set_password", "of": account, "password": "another-one-2"}).status_code
-        == 302
-    )
+    account = page.split("do=make_link&of=")[1].split("#")[0]
+    assert "重设密码：新人(xinren)" in text(client.get(f"/work/posts?do=make_link&of={account}"))
+    made = client.post("/work/posts", {"do": "make_link", "of": account})
+    link = re.search(r"/signin/link/[\w-]+", text(client.get(made["Location"])))
+    assert link
+    assert "/signin/link/" not in text(client.get(made["Location"]))
+    assert Client().post(link[0], {"password": "another-one-2", "again": "another-one-2"}).status_code == 302
     assert enters("another-one-2")
     assert not enters("long-enough-1")
     assert client.post("/work/posts", {"do": "close_account", "of": account}).status_code == 302

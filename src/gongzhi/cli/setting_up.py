@@ -88,14 +88,15 @@ def run_password(chosen: argparse.Namespace) -> int:
         from django.utils import timezone  # noqa: PLC0415
 
         from gongzhi.kernel.models import Account, Agency, Place, Post  # noqa: PLC0415
-        from gongzhi.kernel.signin import hash_password  # noqa: PLC0415
+        from gongzhi.kernel.passwords import checked  # noqa: PLC0415
+        from gongzhi.kernel.refusals import Invalid  # noqa: PLC0415
 
         typed = getpass.getpass(_("新密码：")) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-        try:
-            kept = hash_password(typed)
-        except ValueError as error:
-            leave(str(error))
         login = chosen.login.strip().casefold()
+        try:
+            kept = checked(typed, login)
+        except Invalid as invalid:
+            leave("".join(invalid.errors["password"]))
         account, fresh = Account.objects.using("owner").get_or_create(login=login, defaults={"name": login})
         if fresh:
             dispatch = Agency.objects.using("owner").filter(kind="dispatch").earliest("id")
@@ -104,7 +105,9 @@ def run_password(chosen: argparse.Namespace) -> int:
                 account=account, agency=dispatch, role="admin", place=top, since=timezone.localdate()
             )
         with connections["owner"].cursor() as cursor:
-            cursor.execute("UPDATE account SET password = %s, active = true WHERE id = %s", [kept, account.pk])
+            cursor.execute(
+                "UPDATE account SET password = %s, active = true, epoch = epoch + 1 WHERE id = %s", [kept, account.pk]
+            )
             cursor.execute("DELETE FROM sign_in_try WHERE login = %s", [login])
         hang_up()
     say(_("已为“{login}”设置密码。").format(login=login) + (_("这是新建的管理员账号。") if fresh else ""))

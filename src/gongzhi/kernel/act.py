@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.compose import compose
-from gongzhi.kernel.context import Actor, ContextError, follow_code
+from gongzhi.kernel.context import Actor, ContextError, follow_code, named
 from gongzhi.kernel.draft import Draft, Told
 from gongzhi.kernel.generate import Function, function
 from gongzhi.kernel.procedure import Action
@@ -166,7 +166,7 @@ def _outcome(declared: Service, action: Action, answer: tuple[Any, ...]) -> Done
         case "conflict":
             first = declared.procedure.by_code.get(done)
             raise Conflict(
-                who=who, agency=agency, at=at, version=version, action_title=first.title if first else done,
+                who=named(who), agency=agency, at=at, version=version, action_title=first.title if first else done,
                 stage_title=declared.procedure.stage(stage).title,
             )  # fmt: skip
         case "parts":

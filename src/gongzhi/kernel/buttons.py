@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.procedure import Action, Clock, Effect
@@ -16,20 +18,33 @@ def possible(actor: Actor, record: Register, *, facts: Any = None) -> list[Actio
     answer for it. Call it inside ``acting()``; ``facts`` saves a query where the page has them already.
     """
     facts = facts or record.facts
-    return [action for action in record.service.procedure if _fits(action, actor, record, facts)]
+    return [action for action in record.service.procedure if not why_not(action, actor, record, facts)]
 
 
-def _fits(action: Action, actor: Actor, record: Register, facts: Any) -> bool:
-    return (
-        not action.creates
-        and not (action.effect is Effect.MORE and not record.service.extras)
-        and any(role.code == actor.role for role in action.by)
-        and action.leaves(record.stage_code)
-        and not (ROLES[actor.role].scope is Scope.AGENCY and record.agency_id != actor.agency)
-        and not (action.clock is Clock.PAUSE and record.paused_at)
-        and not (action.clock is Clock.RESUME and not record.paused_at)
-        and not (action.guard and not action.guard.holds(getattr(facts, action.guard.column)))
-    )
+def why_not(action: Action, actor: Actor, record: Register, facts: Any) -> str:
+    """Return why the actor may not take the action on the record now, in a sentence; "" where it fits.
+
+    That the actor sees the record is the row policy's to say, and is not asked again here.
+    """
+    if action.creates:
+        return _("这一步用来登记新的事项。")
+    if action.effect is Effect.MORE and not record.service.extras:
+        return _("本市没有给这项业务加自己的栏目。")
+    if all(role.code != actor.role for role in action.by):
+        return _("只有{roles}可以做。").format(roles="、".join(str(role.title) for role in action.by))
+    if not action.leaves(record.stage_code):
+        stages = "、".join(str(stage.title) for stage in action.sources)
+        return _("现在是“{stage}”，在“{stages}”时才可以做。").format(stage=record.stage.title, stages=stages)
+    if ROLES[actor.role].scope is Scope.AGENCY and record.agency_id != actor.agency:
+        return _("现在由{agency}负责，要由负责的单位做。").format(agency=record.agency.short)
+    if action.clock is Clock.PAUSE and record.paused_at:
+        return _("计时已经暂停。")
+    if action.clock is Clock.RESUME and not record.paused_at:
+        return _("计时没有暂停。")
+    if action.guard and not action.guard.holds(getattr(facts, action.guard.column)):
+        fact = record.service.facts.get(action.guard.column)
+        return _("条件不满足：{what}。").format(what=fact.verbose_name if fact else action.guard.column)
+    return ""
 
 
 def owed(record: Register) -> tuple[Action, datetime] | None:

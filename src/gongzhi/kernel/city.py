@@ -83,6 +83,8 @@ class City:
     unknown: str = ""
     endings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: Mapping[str, str] = field(default_factory=dict)
+    second_factor: tuple[str, ...] = ()
+    """The roles whose people must sign in with a second factor."""
 
     @cached_property
     def order(self) -> dict[str, int]:
@@ -164,6 +166,7 @@ def _city(code: str, said: Mapping[str, Any], folder: Traversable) -> City:
         str(said.get("hotline", "")), tuple(map(str, said.get("emergency", ()))), str(said.get("phone", "")), str(said.get("invented", "")),
         str(said.get("unknown", "")), {name: tuple(words) for name, words in said.get("endings", {}).items()},
         _numbers(said.get("numbers", {})),
+        tuple(str(role) for role in said.get("signin", {}).get("second_factor", ())),
     )  # fmt: skip
 
 

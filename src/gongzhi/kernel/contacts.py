@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.act import execute
+from gongzhi.kernel.chronicle import change
 from gongzhi.kernel.context import Actor, acting
-from gongzhi.kernel.directory import change
 from gongzhi.kernel.keys import keyed_hash, new_key, normal, open_field, seal_field, unwrap, wrap
 from gongzhi.kernel.limits import allow
 from gongzhi.kernel.models import Contact

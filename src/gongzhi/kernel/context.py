@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +28,8 @@ class Actor:
     """A post that acts: ids of post, account, agency and place, and how far it sees.
 
     ``low`` and ``high`` bound the paths of its area (both empty where the role sees by agency or not at all); ``own`` is
-    the agency that gives it rights, None where the role has none.
+    the agency that gives it rights, None where the role has none. ``behalf`` is the name of the person whose post a
+    delegate holds, "" otherwise; ``epoch`` is the account's (sessions and tokens of another one have ended).
     """
 
     post: int
@@ -42,17 +43,33 @@ class Actor:
     name: str
     agency_title: str
     place_name: str
+    behalf: str = ""
+    epoch: int = field(default=0, compare=False)
 
     @property
     def role_title(self) -> str:
         """The role in words."""
         return ROLES[self.role].title
 
+    @property
+    def named(self) -> str:
+        """The person's name, and for a delegate the other person's: 乙 代 甲."""
+        return named(f"{self.name}{_FOR}{self.behalf}" if self.behalf else self.name)
+
 
 _COLUMNS = (
-    "post, account, agency, role, coalesce(low, ''), coalesce(high, ''), own, place, name, agency_title, place_name"
+    "post, account, agency, role, coalesce(low, ''), coalesce(high, ''), own, place, name, agency_title, place_name, behalf, "
+    "epoch"
 )
+_FOR = "\x1f"
+"""Stands between the names in ``kernel.named``."""
 _current: ContextVar[Actor | str | None] = ContextVar("gongzhi_actor", default=None)
+
+
+def named(text: str) -> str:
+    """Return who acted, as people read it: what ``kernel.named`` gives, with “代” between a delegate and the absent person."""
+    who, _mark, other = text.partition(_FOR)
+    return _("{who} 代 {other}").format(who=who, other=other) if other else who
 
 
 def actor_of(post: int) -> Actor:

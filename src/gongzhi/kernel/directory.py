@@ -4,31 +4,28 @@ Each function raises Absent where the post may not do it, and Invalid for what d
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import orjson
-import psycopg
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from uuid_utils.compat import uuid7
 
-from gongzhi.kernel.act import execute
-from gongzhi.kernel.atlas import atlas, forget
-from gongzhi.kernel.canonical import canonical
-from gongzhi.kernel.context import Actor
+from gongzhi.kernel.atlas import atlas
+from gongzhi.kernel.chronicle import change
+from gongzhi.kernel.context import Actor, named
 from gongzhi.kernel.models import Agency, Place
 from gongzhi.kernel.models.places import city, level_title
+from gongzhi.kernel.passwords import checked, put
 from gongzhi.kernel.places import child_path
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import ADMIN, CENTRE, GRID, HANDLER, MANAGER, OPERATOR
-from gongzhi.kernel.signin import hash_password
 from gongzhi.tongue import later
 
 KINDS = {"agency": later("职能单位"), "dispatch": later("受理中心"), "centre": later("县区中心")}
+LOGIN = re.compile(r"[a-z0-9一-鿿][a-z0-9一-鿿._-]{1,59}")
 GIVEN = (OPERATOR, HANDLER, CENTRE, MANAGER, ADMIN, GRID)
 """The roles that an administrator can give; those of the system's own parts cannot be given."""
 
@@ -148,28 +145,35 @@ def _put_agency(
     )
 
 
-def add_account(actor: Actor, login: str, name: str, password: str) -> int:
-    """Make an account; return its id. It can sign in once it has a post."""
+def add_account(actor: Actor, login: str, name: str, password: str = "") -> int:
+    """Make an account; return its id. It can sign in once it has a post, and a password (``passwords.make_link``)."""
     login = login.strip().casefold()
-    if not re.fullmatch(r"[a-z0-9一-鿿][a-z0-9一-鿿._-]{1,59}", login):
+    if not LOGIN.fullmatch(login):
         raise Invalid({"login": [_("登录名应为 2 到 60 个字母、数字或汉字。")]})
     _text("name", name, 60)
+    kept = checked(password, login) if password else ""
     return int(
         change(
             actor,
             "put_account",
             "bigint, text, text, boolean, text",
-            [None, login, name, None, _password(password)],
+            [None, login, name, None, kept],
             {"login": login},
         )  # fmt: skip
     )
 
 
 def set_password(actor: Actor, account: int, password: str) -> None:
-    """Give an account a new password: one's own, or as an administrator."""
+    """Give an account a new password: one's own, or as an administrator; its sessions and tokens end."""
+    put(actor, account, checked(password))
+
+
+def rename_account(actor: Actor, account: int, name: str) -> None:
+    """Change the name that people read; past acts show the new one, for they are the same person's."""
+    _text("name", name, 60)
     change(
-        actor, "put_account", "bigint, text, text, boolean, text", [account, None, None, None, _password(password)],
-        {"account": account, "password": True},
+        actor, "put_account", "bigint, text, text, boolean, text", [account, None, name, None, None],
+        {"account": account, "renamed": True},
     )  # fmt: skip
 
 
@@ -235,7 +239,7 @@ def changes(actor: Actor, limit: int = 100) -> list[Change]:
         cursor.execute("SELECT * FROM kernel.directory_log(%s, %s)", [actor.post, limit])
         rows = cursor.fetchall()
     return [
-        Change(at, who, agency, TITLES.get(code, code), orjson.loads(body)["set"])
+        Change(at, named(who), agency, TITLES.get(code, code), orjson.loads(body)["set"])
         for at, who, agency, code, body in rows
     ]
 
@@ -244,31 +248,18 @@ TITLES = {
     "rename_place": later("更名"), "move_place": later("划转"), "merge_places": later("合并"), "add_place": later("新增地点"), "add_agency": later("新增单位"),
     "change_agency": later("变更单位"), "add_account": later("新增账号"), "change_account": later("变更账号"), "add_post": later("新增岗位"),
     "end_post": later("停用岗位"), "put_contact": later("登记联系方式"), "confirm_contact": later("核实联系方式"), "drop_contact": later("删除联系方式"),
+    "lend_post": later("委托代理"),
+    "end_lending": later("结束代理"),
+    "prove_factor": later("启用动态口令"),
+    "new_recovery": later("更换备用码"),
+    "drop_factor": later("取消动态口令"),
+    "make_link": later("发出密码链接"),
+    "use_link": later("用链接设置密码"),
+    "link_identity": later("连接外部身份"),
+    "unlink_identity": later("解除外部身份"),
+    "look_rights": later("查看权限"),
 }  # fmt: skip
 """The directory's actions in words."""
-
-
-def change(actor: Actor, function: str, types: str, arguments: list[Any], said: Mapping[str, Any]) -> Any:
-    """Call ``kernel.<function>``, which writes the line of the directory's chain; return its answer. Raises Absent, Invalid."""
-    entry, now = uuid7(), timezone.now()
-    body = canonical(
-        {"v": 1, "id": str(entry), "action": function, "post": actor.post, "at": now.isoformat(timespec="microseconds"),
-         "set": dict(said)}
-    )  # fmt: skip
-    marks = ", ".join(f"%s::{kind.strip()}" for kind in types.split(","))
-    try:
-        answer = execute(
-            f"SELECT kernel.{function}(%s::bigint, %s::uuid, %s::timestamptz, %s::text, {marks})",
-            [actor.post, entry, now, body, *arguments],
-        )[0]
-    except psycopg.errors.UniqueViolation as error:
-        raise Invalid({"code": [_("这个代码或登录名已经有了，请换一个。")]}) from error
-    except psycopg.errors.ForeignKeyViolation as error:
-        raise Invalid({"": [_("所选的账号、单位或地点已经不存在，请刷新页面。")]}) from error
-    forget()
-    if not answer:
-        raise Absent
-    return answer
 
 
 def _place(name: str, pk: int) -> Place:
@@ -285,10 +276,3 @@ def _free_path(above: Place) -> str:
 def _text(name: str, text: str, longest: int) -> None:
     if not text.strip() or len(text) > longest:
         raise Invalid({name: [_("请填写，不超过 {longest} 个字。").format(longest=longest)]})
-
-
-def _password(password: str) -> str:
-    try:
-        return hash_password(password)
-    except ValueError as error:
-        raise Invalid({"password": [str(error)]}) from error

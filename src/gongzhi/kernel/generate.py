@@ -350,10 +350,10 @@ BEGIN
     RETURNING old.stage, old.stage_at, old.due_at, old.due_source, old.paused_at, old.agency_id, new.number, new.version, new.entries,
               new.stage AS stage_to, new.head INTO v;
     IF NOT FOUND THEN
-        SELECT 'conflict', r.number, r.version, r.stage, c.name, g.short, e.at, e.action
+        SELECT 'conflict', r.number, r.version, r.stage, kernel.named(e.account_id, e.post_id), g.short, e.at, e.action
           INTO o_outcome, o_number, o_version, o_stage, o_who, o_agency, o_at, o_action
           FROM public.register r JOIN public.entry e ON e.record_id = r.id AND e.version = r.version
-          JOIN public.account c ON c.id = e.account_id JOIN public.agency g ON g.id = e.agency_id
+          JOIN public.agency g ON g.id = e.agency_id
          WHERE r.id = p_record AND r.service = '{service.code}' AND {right}
          ORDER BY e.seq LIMIT 1;
         o_outcome := coalesce(o_outcome, 'absent');

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from django.utils.translation import gettext as _
 
-from gongzhi.kernel.context import Actor
+from gongzhi.kernel.context import Actor, named
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
@@ -49,13 +49,23 @@ def timeline(record: Register, actor: Actor | None) -> list[Line]:
         files.setdefault(file.entry_id, []).append(file)
     looks = {d.at: d for d in Disclosure.objects.filter(record=record)}
     lines = []
-    for entry in Entry.objects.filter(record=record).select_related("account", "agency").order_by("-seq"):
+    for entry in (
+        Entry.objects.filter(record=record)
+        .select_related("account", "agency", "post__behalf__account")
+        .order_by("-seq")
+    ):
         line = _line(service, entry, key, files.get(entry.pk, []), actor is None)
         if entry.action == "disclose":
             line = _disclosed(service, entry, looks.get(entry.at), actor is None)
         if line:
             lines.append(line)
     return lines
+
+
+def who(entry: Entry) -> str:
+    """Return who acted: a name, and for a delegate “乙 代 甲”."""
+    behalf = entry.post.behalf
+    return named(f"{entry.account.name}\x1f{behalf.account.name}" if behalf else entry.account.name)
 
 
 def _key(record: Register) -> bytes | None:
@@ -88,7 +98,7 @@ def _line(service: Service, entry: Entry, key: bytes | None, files: list[Attachm
         if name in labels and value not in ("", None) and (shown is None or name in shown)
     ]
     return Line(
-        entry.at, entry.recorded_at, "" if outside else entry.account.name, entry.agency.title, action.code,
+        entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, action.code,
         action.title, body["to"], words, facts, files, entry.loader_id is not None,
     )  # fmt: skip
 
@@ -110,6 +120,6 @@ def _disclosed(service: Service, entry: Entry, look: Disclosure | None, outside:
     purposes = dict(service.purposes)
     facts: Iterable[tuple[str, str]] = [(_("用途"), purposes.get(look.purpose, look.purpose))] if look else []
     return Line(
-        entry.at, entry.recorded_at, "" if outside else entry.account.name, entry.agency.title, "disclose", _LOOKED,
+        entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "disclose", _LOOKED,
         "", [], list(facts), [],
     )  # fmt: skip

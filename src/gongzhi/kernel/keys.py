@@ -263,6 +263,33 @@ def _open(key: bytes, sealed: bytes | memoryview, place: bytes) -> bytes:
         raise Tampered(_("密文解不开: 内容被改动、被挪用, 或密钥不符。")) from None
 
 
+# --- what no record or person has a key for --------------------------------------------------------------------------
+
+
+def seal_secret(purpose: str, secret: bytes) -> bytes:
+    """Return a secret of the installation's own, sealed under the master key; ``purpose`` binds it to where it belongs."""
+    ring = keyring()
+    head = _VERSION + ring.current
+    nonce = os.urandom(_NONCE)
+    return head + nonce + ring.masters[ring.current].encrypt(nonce, secret, b"secret" + head + purpose.encode())
+
+
+def open_secret(purpose: str, sealed: bytes | memoryview) -> bytes:
+    """Return the secret. Raises UnknownMasterKey, Tampered."""
+    data = bytes(sealed)
+    head = data[: 1 + _ID]
+    if len(data) < 1 + _ID + _NONCE + _TAG or head[:1] != _VERSION:
+        raise Tampered(_("封装的密钥格式不对，可能被改动过。"))
+    master = keyring().masters.get(head[1:])
+    if master is None:
+        raise UnknownMasterKey(_("密钥文件里没有封装这个密钥的主密钥，无法解开。请放回写入这些数据时的密钥文件。"))
+    nonce = data[1 + _ID : 1 + _ID + _NONCE]
+    try:
+        return master.decrypt(nonce, data[1 + _ID + _NONCE :], b"secret" + head + purpose.encode())
+    except InvalidTag:
+        raise Tampered(_("封装的密钥解不开，可能被改动过。")) from None
+
+
 # --- keyed hashes ---------------------------------------------------------------------------------------------------
 
 

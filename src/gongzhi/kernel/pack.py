@@ -208,6 +208,8 @@ def _check(pack: Pack, former: Iterable[str]) -> None:  # noqa: C901 (one list o
     places = {row.code: row for row in pack.places}
     agencies = {row.code for row in pack.agencies}
     faults: list[str] = []
+    if unknown := set(pack.city.second_factor) - _STAFF:
+        faults.append(_("city.toml 的 second_factor 里有不存在的角色：{roles}").format(roles=listed(sorted(unknown))))
     if len(places) != len(pack.places):
         faults.append(_("places.csv 里有重复的 code"))
     if len(agencies) != len(pack.agencies):

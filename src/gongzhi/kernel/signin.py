@@ -11,7 +11,6 @@ from gongzhi.kernel.models import SignInTry
 
 TRIES = 5
 LOCKED_MINUTES = 15
-SHORTEST = 8
 
 _hasher = PasswordHasher()  # RFC 9106, low-memory profile
 _NOBODY = _hasher.hash("nobody has this password")
@@ -22,33 +21,46 @@ class SignInRefused(Exception):
 
 
 def hash_password(password: str) -> str:
-    """Return what is kept of a password. Raises ValueError, with a sentence, for one that is too short or too long."""
-    if not SHORTEST <= len(password) <= 200:
-        raise ValueError(_("密码应有 {shortest} 到 200 个字符。").format(shortest=SHORTEST))
+    """Return what is kept of a password; which ones are accepted says ``kernel.passwords``."""
     return _hasher.hash(password)
 
 
 def sign_in(login: str, password: str, address: str) -> int:
     """Return the account's id. ``address`` is where the person comes from (60 tries an hour). Raises SignInRefused."""
-    login = login.strip().casefold()[:60]
     if not allow(f"signin:{address}", count=60, seconds=3600):
         raise SignInRefused(_("从您这里登录的次数太多了，请一小时后再试。"))
-    until = SignInTry.objects.filter(login=login).values_list("until", flat=True).first()
-    if until and until > timezone.now():
-        minutes = max(1, round((until - timezone.now()).total_seconds() / 60))
-        raise SignInRefused(
-            _("密码连续输错 {tries} 次，这个账号已暂停登录，请 {minutes} 分钟后再试，或请管理员重设密码。").format(
-                tries=TRIES, minutes=minutes
-            )
-        )
+    return prove_password(login, password)
+
+
+def prove_password(login: str, password: str) -> int:
+    """Return the id of the account whose password this is. Raises SignInRefused; five wrong ones lock the login."""
+    login = login.strip().casefold()[:60]
+    locked(login, _("密码"))
     with connection.cursor() as cursor:
         cursor.execute("SELECT account, password FROM kernel.credentials(%s)", [login])
         account, kept = cursor.fetchone() or (None, "")
     if not _verify(kept, password) or account is None:
-        _failed(login)
+        failed(login)
         raise SignInRefused(_("账号或密码不对，请检查后重新输入。"))
-    SignInTry.objects.filter(login=login).delete()
+    forgive(login)
     return int(account)
+
+
+def locked(key: str, what: str) -> None:
+    """Refuse while the lock-out of ``key`` runs; ``what`` was typed wrongly. Raises SignInRefused."""
+    until = SignInTry.objects.filter(login=key).values_list("until", flat=True).first()
+    if until and until > timezone.now():
+        minutes = max(1, round((until - timezone.now()).total_seconds() / 60))
+        raise SignInRefused(
+            _("{what}连续输错 {tries} 次，这个账号已暂停登录，请 {minutes} 分钟后再试，或请管理员重设密码。").format(
+                what=what, tries=TRIES, minutes=minutes
+            )
+        )
+
+
+def forgive(key: str) -> None:
+    """Forget the wrong tries of ``key``."""
+    SignInTry.objects.filter(login=key).delete()
 
 
 def _verify(kept: str, password: str) -> bool:
@@ -58,7 +70,7 @@ def _verify(kept: str, password: str) -> bool:
         return False
 
 
-def _failed(login: str) -> None:
+def failed(login: str) -> None:
     """Count; the count of an unknown name is kept too, so that a lock-out tells nothing about who exists."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(

@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 
 from gongzhi.kernel.context import Actor, NoPost, acting, actor_of, actors_of
 from gongzhi.kernel.models import Notice, Place
+from gongzhi.kernel.models.places import city
 from gongzhi.kernel.refusals import Absent
 from gongzhi.kernel.service import Service, services
 
@@ -21,7 +22,10 @@ NOTICES = 500
 
 
 def current(request: HttpRequest) -> Actor | None:
-    """Return who acts in this session, or None. A post that has ended gives way to the account's next one."""
+    """Return who acts in this session, or None. A post that has ended gives way to the account's next one.
+
+    A session of an earlier epoch of the account (another password since, or closed) has ended.
+    """
     account, post = request.session.get("account"), request.session.get("post")
     if account is None or post is None:
         return None
@@ -34,7 +38,51 @@ def current(request: HttpRequest) -> Actor | None:
             return None
         actor = left[0]
         request.session["post"] = actor.post
-    return actor if actor.account == account else None
+    if actor.account != account or actor.epoch != request.session.get("epoch", 0):
+        request.session.flush()
+        return None
+    return actor
+
+
+def factor_wanted(role: str) -> bool:
+    """Return whether the city asks people in this role for a second factor."""
+    return role in city().second_factor
+
+
+_BEFORE = ("/work/me/code", "/work/post")
+"""What a person may open before the second factor that the city asks for is set up."""
+_ANY_POST = ("/work/post",)
+_KEPT_BACK = ("csrfmiddlewaretoken", "acting", "switch", "files", "password", "again", "old")
+"""What a form refused for its post does not carry on."""
+
+
+def _switched(request: HttpRequest, actor: Actor, wanted: str) -> Actor | None:
+    """Return the post that the form was opened with, where the person has just said so and holds it still."""
+    if request.POST.get("switch") != wanted:
+        return None
+    held = next((one for one in actors_of(actor.account) if str(one.post) == wanted), None)
+    if held is None or (factor_wanted(held.role) and not request.session.get("factor")):
+        return None
+    request.session["post"] = held.post
+    request.session.pop("place", None)
+    return held
+
+
+def other_post(request: HttpRequest, actor: Actor, opened: str) -> HttpResponse:
+    """Refuse a form that was opened with another post (in another tab, or before a switch): nothing done, nothing lost."""
+    then = next((one for one in actors_of(actor.account) if str(one.post) == opened), None)
+    secret = any(name in request.POST for name in ("password", "old"))
+    fields = [
+        (name, text) for name, texts in request.POST.lists() if name not in _KEPT_BACK for text in texts
+    ]  # fmt: skip
+    with acting(actor):
+        return page(
+            request, actor, "web/console/other_post.html", status=409, then=then, opened=opened, fields=fields, secret=secret,
+            typed=[text for _name, text in fields if len(text) >= _WORTH_SHOWING], files=bool(request.FILES), active="",
+        )  # fmt: skip
+
+
+_WORTH_SHOWING = 8  # letters: what is shorter is typed again, or is a code that nobody reads
 
 
 def signed(view: View) -> View:
@@ -49,6 +97,14 @@ def signed(view: View) -> View:
                 response["HX-Redirect"] = "/signin"
                 return response
             return redirect(f"/signin?{urlencode({'next': request.get_full_path()})}")
+        if factor_wanted(actor.role) and not request.session.get("factor") and not request.path.startswith(_BEFORE):
+            return redirect("/work/me/code")
+        acting_as = request.POST.get("acting", "") if request.method == "POST" else ""
+        if acting_as and acting_as != str(actor.post) and not request.path.startswith(_ANY_POST):
+            chosen = _switched(request, actor, acting_as)
+            if chosen is None:
+                return other_post(request, actor, acting_as)
+            actor = chosen
         try:
             response = view(request, actor, *args, **kwargs)
         except (Absent, NoPost) as refusal:

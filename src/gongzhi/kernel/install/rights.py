@@ -10,12 +10,27 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
-from gongzhi.kernel.models import Account, Contact, Party, Rate, RegisterWords, SignInTry
+from gongzhi.kernel.models import (
+    Account,
+    Contact,
+    Lending,
+    OutsideIdentity,
+    Party,
+    PasswordLink,
+    Rate,
+    RecoveryCode,
+    RegisterWords,
+    SecondFactor,
+    SignInTry,
+)
 from gongzhi.kernel.service import Record
 
 _OPEN = (SignInTry, Rate)  # counters, not records
 _APPEND = ("entry", "disclosure")
 _PUBLIC = ("place", "place_name", "agency")  # public knowledge, wanted by the portal before anyone is known
+
+_UNSEEN = (RegisterWords, Lending, SecondFactor, RecoveryCode, PasswordLink, OutsideIdentity)
+"""What the application's role does not read at all: functions answer for them."""
 
 _ON_RECORD = "EXISTS (SELECT FROM public.register r WHERE r.id = {column})"
 _SOMEONE = (
@@ -30,7 +45,6 @@ _RULES = {
     "notice_read": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
     "contact": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
     "outbox_position": "coalesce(current_setting('gz.post', true), '') <> ''",
-    "register_words": "false",
 }
 
 
@@ -56,7 +70,7 @@ def grants(kernel: str, app: str) -> Iterator[str]:
         rights = "SELECT, INSERT" if table in _APPEND else "SELECT, INSERT, UPDATE"
         yield f'REVOKE ALL ON public."{table}" FROM "{kernel}", "{app}"'
         yield f'GRANT {rights}{", DELETE" if model is Contact else ""} ON public."{table}" TO "{kernel}"'
-        if model is RegisterWords:
+        if model in _UNSEEN:
             continue
         columns = ""
         if model in (Account, Contact, Party):
@@ -80,6 +94,8 @@ def rule(model: Any) -> str | None:
     table = model._meta.db_table
     if table in _PUBLIC:
         return None
+    if model in _UNSEEN:
+        return "false"
     if table in _RULES:
         return _RULES[table]
     return _ON_RECORD.format(column="record_id")

@@ -158,7 +158,7 @@ def _functions(cursor: Any, made: Roles) -> None:
                 cursor.execute(f"DROP FUNCTION {signature}")
             else:
                 cursor.execute(f"COMMENT ON FUNCTION {signature} IS 'action of the release before'")
-    for script in ("rights.sql", "ledger.sql", "directory.sql", "contacts.sql"):
+    for script in ("rights.sql", "ledger.sql", "directory.sql", "people.sql", "audit.sql", "contacts.sql"):
         cursor.execute(_script(script))
     for service in services().values():
         cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS kernel.number_{service.code}")
@@ -168,7 +168,8 @@ def _functions(cursor: Any, made: Roles) -> None:
     cursor.execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kernel FROM PUBLIC")
     cursor.execute(f'GRANT USAGE ON SCHEMA kernel TO "{made.app}", "{made.owner}"')
     cursor.execute(f'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kernel TO "{made.app}", "{made.owner}"')
-    cursor.execute(f'REVOKE ALL ON FUNCTION kernel.chronicle FROM "{made.app}"')
+    for inner in ("chronicle", "renew_recovery", "put_link"):
+        cursor.execute(f'REVOKE ALL ON FUNCTION kernel.{inner} FROM "{made.app}"')
 
 
 def _script(name: str) -> str:
@@ -179,6 +180,7 @@ def _script(name: str) -> str:
     return (
         text.replace("{area_roles}", quoted(*area))
         .replace("{sighted_roles}", quoted(*sighted))
+        .replace("{staff_roles}", quoted(*(role.code for role in roles.STAFF)))
         .replace("{plated}", quoted("", *(service.code for service in services().values() if service.plate)))
         .replace("{zone}", quoted(settings.TIME_ZONE))
         .replace("{disclosing_roles}", quoted(*(role.code for role in _DISCLOSING)))

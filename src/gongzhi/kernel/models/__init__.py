@@ -4,7 +4,16 @@ from gongzhi.kernel.models.beside import Attachment, DeadlineKept, Link, Notice,
 from gongzhi.kernel.models.contacts import Contact
 from gongzhi.kernel.models.gates import Rate, SignInTry
 from gongzhi.kernel.models.ledger import Disclosure, Entry, OutboxPosition, Party, RecordKey
-from gongzhi.kernel.models.people import Account, Agency, Post
+from gongzhi.kernel.models.people import (
+    Account,
+    Agency,
+    Lending,
+    OutsideIdentity,
+    PasswordLink,
+    Post,
+    RecoveryCode,
+    SecondFactor,
+)
 from gongzhi.kernel.models.places import Place, PlaceName
 from gongzhi.kernel.models.register import Register, RegisterWords
 
@@ -16,18 +25,23 @@ __all__ = [
     "DeadlineKept",
     "Disclosure",
     "Entry",
+    "Lending",
     "Link",
     "Notice",
     "NoticeRead",
     "OutboxPosition",
+    "OutsideIdentity",
     "Party",
+    "PasswordLink",
     "Place",
     "PlaceName",
     "Post",
     "Rate",
     "RecordKey",
+    "RecoveryCode",
     "Register",
     "RegisterWords",
+    "SecondFactor",
     "SignInTry",
     "Task",
 ]

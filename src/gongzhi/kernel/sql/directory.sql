@@ -1,6 +1,7 @@
 -- Changes of places, agencies, accounts and posts. Each is written down in the directory's own chain of entries.
 
--- The line itself; only the functions below call it.
+-- The line itself; only the functions that change the directory call it, after they have tested the right. It reads the
+-- post and not its reach, so that an administrator who ends the own post leaves a line too.
 CREATE FUNCTION kernel.chronicle(p_post bigint, p_entry uuid, p_at timestamptz, p_action text, p_body text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -11,15 +12,23 @@ BEGIN
      WHERE g.service = 'directory' RETURNING g.id, g.version, g.entries, g.head INTO STRICT r;
     INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
                               version, alg, body, hash)
-    SELECT p_entry, r.id, r.entries, p_at, p_post, a.account, a.agency, p_action, '', '', r.version, 'sha256', p_body,
+    SELECT p_entry, r.id, r.entries, p_at, p_post, t.account_id, t.agency_id, p_action, '', '', r.version, 'sha256', p_body,
            r.head
-    FROM kernel.reach(p_post) a;
+    FROM public.post t WHERE t.id = p_post;
 END $$;
 
 -- Whether the post may change what lies at this path: an administrator, within the post's own area.
 CREATE FUNCTION kernel.governs(p_post bigint, p_path text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT a.role = 'admin' AND p_path >= a.low AND p_path < a.high FROM kernel.reach(p_post) a), false)
+$$;
+
+-- Whether the post may change this account: an administrator in whose area every post of the account lies.
+CREATE FUNCTION kernel.governs_account(p_post bigint, p_account bigint) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM kernel.reach(p_post) a WHERE a.role = 'admin') AND NOT EXISTS (
+        SELECT FROM public.post t JOIN public.place l ON l.id = t.place_id
+        WHERE t.account_id = p_account AND NOT kernel.governs(p_post, l.path))
 $$;
 
 CREATE FUNCTION kernel.rename_place(p_post bigint, p_entry uuid, p_at timestamptz, p_body text, p_place bigint,
@@ -132,12 +141,12 @@ BEGIN
     ELSE
         -- An administrator changes accounts whose every post lies within the own area; everyone changes the own password.
         UPDATE public.account c
-           SET active = coalesce(p_active, c.active), password = coalesce(p_password, c.password)
+           SET active = coalesce(p_active, c.active), password = coalesce(p_password, c.password),
+               name = coalesce(p_name, c.name),
+               epoch = c.epoch + CASE WHEN p_password IS NOT NULL OR p_active = false THEN 1 ELSE 0 END
          WHERE c.id = p_account AND (
-               (c.id = (SELECT a.account FROM kernel.reach(p_post) a) AND p_active IS NULL)
-               OR (EXISTS (SELECT FROM kernel.reach(p_post) a WHERE a.role = 'admin') AND NOT EXISTS (
-                   SELECT FROM public.post t JOIN public.place l ON l.id = t.place_id
-                   WHERE t.account_id = c.id AND NOT kernel.governs(p_post, l.path))))
+               (c.id = (SELECT a.account FROM kernel.reach(p_post) a) AND p_active IS NULL AND p_name IS NULL)
+               OR kernel.governs_account(p_post, c.id))
         RETURNING c.id INTO v_id;
         IF NOT FOUND THEN RETURN NULL; END IF;
     END IF;
@@ -170,9 +179,9 @@ END $$;
 CREATE FUNCTION kernel.directory_log(p_post bigint, p_limit int)
 RETURNS TABLE (at timestamptz, who text, agency text, action text, body text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT e.at, c.name, g.short, e.action, e.body
+    SELECT e.at, kernel.named(e.account_id, e.post_id), g.short, e.action, e.body
     FROM public.register r JOIN public.entry e ON e.record_id = r.id
-    JOIN public.account c ON c.id = e.account_id JOIN public.agency g ON g.id = e.agency_id
+    JOIN public.agency g ON g.id = e.agency_id
     WHERE r.service = 'directory' AND EXISTS (SELECT FROM kernel.reach(p_post) a WHERE a.role = 'admin')
     ORDER BY e.seq DESC LIMIT p_limit
 $$;

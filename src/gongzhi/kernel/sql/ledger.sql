@@ -123,20 +123,23 @@ END $$;
 -- The posts of an account, before any of them acts.
 CREATE FUNCTION kernel.posts_of(p_account bigint)
 RETURNS TABLE (post bigint, account bigint, agency bigint, role text, low text, high text, own bigint, place bigint,
-               name text, agency_title text, place_name text)
+               name text, agency_title text, place_name text, behalf text, epoch int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT p.id, r.account, r.agency, r.role, r.low, r.high, r.own, r.place, c.name::text, g.short::text, l.name::text
+    SELECT p.id, r.account, r.agency, r.role, r.low, r.high, r.own, r.place, c.name::text, g.short::text, l.name::text,
+           coalesce((SELECT h.name::text FROM public.post o JOIN public.account h ON h.id = o.account_id
+                     WHERE o.id = p.behalf_id), ''), c.epoch
     FROM public.post p CROSS JOIN kernel.reach(p.id) r
     JOIN public.account c ON c.id = r.account JOIN public.agency g ON g.id = r.agency
     JOIN public.place l ON l.id = r.place
-    WHERE p.account_id = p_account ORDER BY p.id
+    WHERE p.account_id = p_account ORDER BY p.behalf_id IS NOT NULL, p.id
 $$;
 
 CREATE FUNCTION kernel.post(p_post bigint)
 RETURNS TABLE (post bigint, account bigint, agency bigint, role text, low text, high text, own bigint, place bigint,
-               name text, agency_title text, place_name text)
+               name text, agency_title text, place_name text, behalf text, epoch int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT p.post, p.account, p.agency, p.role, p.low, p.high, p.own, p.place, p.name, p.agency_title, p.place_name
+    SELECT p.post, p.account, p.agency, p.role, p.low, p.high, p.own, p.place, p.name, p.agency_title, p.place_name,
+           p.behalf, p.epoch
     FROM public.post t CROSS JOIN kernel.posts_of(t.account_id) p WHERE t.id = p_post AND p.post = p_post
 $$;
 

@@ -19,7 +19,8 @@ RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
         OR p_record = nullif(current_setting('gz.follow', true), '')::uuid
 $$;
 
--- What a post reaches; no row where the post has not begun or has ended (by the city's day) or its account is closed. `own` is null where the agency gives no right.
+-- What a post reaches; no row where the post has not begun or has ended (by the city's day) or its account is closed, and
+-- for a delegate's post none where the post it stands for has ended. `own` is null where the agency gives no right.
 CREATE FUNCTION kernel.reach(p_post bigint)
 RETURNS TABLE (account bigint, agency bigint, role text, low text, high text, own bigint, place bigint)
 LANGUAGE sql STABLE AS $$
@@ -33,6 +34,18 @@ LANGUAGE sql STABLE AS $$
     JOIN public.account a ON a.id = p.account_id AND a.active
     CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE {zone})::date AS today) d
     WHERE p.id = p_post AND p.since <= d.today AND (p.until IS NULL OR p.until > d.today)
+      AND (p.behalf_id IS NULL OR EXISTS (
+          SELECT FROM public.post o JOIN public.account h ON h.id = o.account_id AND h.active
+          WHERE o.id = p.behalf_id AND o.since <= d.today AND (o.until IS NULL OR o.until > d.today)))
+$$;
+
+-- Who acted, for people to read: the person's name, and for a delegate, after a unit separator, the name of the person
+-- for whom it was done (`kernel.context.named` writes it out in the reader's language).
+CREATE FUNCTION kernel.named(p_account bigint, p_post bigint) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT c.name || coalesce((SELECT E'\x1f' || h.name FROM public.post t JOIN public.post o ON o.id = t.behalf_id
+                               JOIN public.account h ON h.id = o.account_id WHERE t.id = p_post), '')
+    FROM public.account c WHERE c.id = p_account
 $$;
 
 -- Begin to read as this post: the settings end with the transaction.

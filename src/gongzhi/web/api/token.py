@@ -1,4 +1,8 @@
-"""Tokens of the API: signed, for one post, twelve hours. They are not kept; a post that ends takes its tokens with it."""
+"""Tokens of the API: signed, for one post, twelve hours. They are not kept.
+
+A post that ends takes its tokens with it, and so does a new password, within the seconds for which a process remembers an
+actor.
+"""
 
 import time
 from threading import Lock
@@ -13,9 +17,11 @@ from ninja.errors import HttpError
 from ninja.security import HttpBearer
 
 from gongzhi.kernel.context import Actor, actor_of, actors_of
+from gongzhi.kernel.second_factor import check, has_factor
 from gongzhi.kernel.signin import SignInRefused, sign_in
 from gongzhi.tongue import later
 from gongzhi.web.guard import address, typed
+from gongzhi.web.who import factor_wanted
 
 SALT = "gongzhi.api"
 HOLDS = 12 * 3600  # seconds
@@ -26,11 +32,12 @@ router = Router(tags=[later("令牌")])
 
 
 class Asked(Schema):
-    """Login and password; ``post`` chooses one of several posts."""
+    """Login and password; ``post`` chooses one of several posts, ``code`` is that of a phone where the account has one."""
 
     login: str
     password: str
     post: int | None = None
+    code: str = ""
 
 
 class PostOut(Schema):
@@ -61,19 +68,25 @@ class Refusal(Schema):
 def token(request: HttpRequest, asked: Asked) -> Any:
     """Return a token for the account's oldest post of today, or the one asked for."""
     try:
-        held = actors_of(sign_in(typed(asked.login, 60), asked.password, address(request)))
+        account = sign_in(typed(asked.login, 60), asked.password, address(request))
+        coded = has_factor(account)
+        if coded:
+            check(account, typed(asked.code, 20))
+        held = actors_of(account)
     except SignInRefused as refused:
         raise HttpError(401, str(refused)) from refused
     chosen = next((actor for actor in held if asked.post in (None, actor.post)), None)
     if chosen is None:
         raise HttpError(401, _("您的账号没有这个岗位。"))
+    if factor_wanted(chosen.role) and not coded:
+        raise HttpError(401, _("这个岗位要用动态口令登录。请先在工作台启用动态口令，再取令牌。"))
     posts = [PostOut(post=a.post, role=str(a.role_title), agency=a.agency_title, place=a.place_name) for a in held]
     return Given(token=issue(chosen), expires_in=HOLDS, post=chosen.post, posts=posts)
 
 
 def issue(actor: Actor) -> str:
     """Return a token for the actor."""
-    return signing.TimestampSigner(salt=SALT).sign(f"{actor.account}.{actor.post}")
+    return signing.TimestampSigner(salt=SALT).sign(f"{actor.account}.{actor.post}.{actor.epoch}")
 
 
 class Bearer(HttpBearer):
@@ -82,11 +95,12 @@ class Bearer(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> Actor | None:  # noqa: ARG002
         """Return the actor, or None for a token that does not hold. Raises NoPost."""
         try:
-            account, _other, post = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).partition(".")
+            said = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).split(".")
         except signing.BadSignature:
             return None
-        actor = remembered(int(post))
-        return actor if str(actor.account) == account else None
+        account, post, epoch = (int(part) for part in [*said, "0"][:3])
+        actor = remembered(post)
+        return actor if (actor.account, actor.epoch) == (account, epoch) else None
 
 
 def remembered(post: int) -> Actor:

@@ -73,14 +73,16 @@ def _directory(
         errors: Mapping[str, list[str]] = {}
         alert = ""
         try:
-            form.do(actor, subject, typed)
+            made = form.do(actor, subject, typed)
         except Invalid as invalid:
             errors = invalid.errors
             alert = sentences(text for name, texts in errors.items() if name not in form.fields for text in texts)
         except Refused as refused:
             alert = str(refused)
         else:
-            return redirect(f"{request.path}?said={code}{form.after(subject)}")
+            if isinstance(made, str) and made:
+                request.session["made_link"] = {"secret": made, "first": code == "add_account"}
+            return redirect(f"{request.path}?said={code}{form.after(subject)}#now")
         with acting(actor):
             secretless = {name: text for name, text in typed.items() if name != "password"}
             return show(request, actor, Opened(form, asked_of(form, secretless, errors), subject, alert), 422)
@@ -90,10 +92,13 @@ def _directory(
 
 
 def _frame(request: HttpRequest, actor: Actor, opened: Opened | None, active: str) -> dict[str, Any]:
-    said = FORMS.get(request.GET.get("said", ""))
+    said, made = FORMS.get(request.GET.get("said", "")), request.session.pop("made_link", None)
+    about = opened.form.about(opened.subject) if opened and opened.subject is not None else ""
     return {
-        "opened": opened, "active": active, "said": _("“{title}”已完成。").format(title=said.title) if said and not opened else "",
+        "about": about, "opened": opened, "active": active, "said": _("“{title}”已完成。").format(title=said.title) if said and not opened else "",
         "changes": directory.changes(actor, 20),
+        "made_link": request.build_absolute_uri(f"/signin/link/{made['secret']}") if made else "",
+        "made_first": bool(made and made["first"]),
     }  # fmt: skip
 
 
@@ -130,7 +135,7 @@ def _posts(request: HttpRequest, actor: Actor, opened: Opened | None, status: in
     paged = Paged.of(request, found.distinct().order_by("login"))
     posts: dict[int, list[Post]] = {}
     for post in Post.objects.filter(account__in=[account.pk for account in paged.rows]).select_related(
-        "agency", "place"
+        "agency", "place", "behalf__account"
     ):
         posts.setdefault(post.account_id, []).append(post)
     return page(
@@ -143,6 +148,16 @@ places = _directory("Places.", ("rename_place", "move_place", "merge_places", "s
 agencies_page = _directory("Agencies.", ("add_agency", "change_agency"), _agencies)
 posts_page = _directory(
     "Accounts and posts.",
-    ("add_account", "set_password", "close_account", "open_account", "add_post", "end_post"),
+    (
+        "add_account",
+        "make_link",
+        "close_account",
+        "open_account",
+        "add_post",
+        "end_post",
+        "drop_factor",
+        "link_identity",
+        "rename_account",
+    ),
     _posts,
 )

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gongzhi.kernel import directory
+from gongzhi.kernel import directory, identities, passwords, second_factor
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Account, Agency, Place, Post
 from gongzhi.kernel.models.places import level_title
@@ -51,8 +52,8 @@ class DirectoryForm:
         made = {name: today for name, question in self.fields.items() if question.kind == "date" and question.required}
         return {**made, **(self.begin_with(subject) if subject is not None else {})}
 
-    def do(self, actor: Actor, subject: int | None, typed: Values) -> None:
-        """Check what was typed and act. Raises Refused."""
+    def do(self, actor: Actor, subject: int | None, typed: Values) -> Any:
+        """Check what was typed and act; return what the act returns. Raises Refused."""
         values: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
         for name, question in self.fields.items():
@@ -70,7 +71,7 @@ class DirectoryForm:
                 ]
         if errors:
             raise Invalid(errors)
-        self.act(actor, subject or 0, values)
+        return self.act(actor, subject or 0, values)
 
     def after(self, subject: int | None) -> str:
         """Return what to add to the address once it is done."""
@@ -96,8 +97,8 @@ def asked_of(form: DirectoryForm, values: Mapping[str, Any], errors: Mapping[str
         )
         value = values.get(name)
         asked = Asked(
-            name, question.label, kind, question.required, "" if value is None else str(value), list(errors.get(name, ())),
-            question.hint, longest=120 if question.kind in ("text", "password") else None, groups=_groups(question.kind),
+            name, str(question.label), kind, question.required, "" if value is None else str(value), list(errors.get(name, ())),
+            str(question.hint), longest=120 if question.kind in ("text", "password") else None, groups=_groups(question.kind),
         )  # fmt: skip
         if question.kind == "place":
             _place(asked)
@@ -151,24 +152,38 @@ def _account(subject: int) -> str:
     return f"{account.name}({account.login})" if account else ""
 
 
+def _held_account(subject: int) -> dict[str, Any]:
+    account = Account.objects.filter(pk=subject).first()
+    return {"name": account.name} if account else {}
+
+
 def _post(subject: int) -> str:
     post = Post.objects.filter(pk=subject).select_related("account", "agency").first()
     return f"{post.account.name}:{post.agency.short} · {post.role_title}" if post else ""
 
 
-def _new_account(actor: Actor, _other: int, v: dict[str, Any]) -> None:
-    account = directory.add_account(actor, v["login"], v["name"], v["password"])
-    directory.add_post(actor, account, v["agency"], v["role"], v["place"])
+def _new_account(actor: Actor, _subject: int, v: dict[str, Any]) -> str:
+    """Make the account with its first post; return the secret of the link by which its person chooses a password."""
+    with transaction.atomic():
+        account = directory.add_account(actor, v["login"], v["name"], v["password"])
+        directory.add_post(actor, account, v["agency"], v["role"], v["place"])
+        return "" if v["password"] else passwords.make_link(actor, account, first=True)
 
 
 def _end_agency(actor: Actor, subject: int, v: dict[str, Any]) -> None:
     directory.change_agency(actor, subject, v["title"], v["short"], v["kind"], v["place"], v["ended_on"])
 
 
-def _password(actor: Actor, subject: int, v: dict[str, Any]) -> None:
+def _new_link(actor: Actor, subject: int, _v: dict[str, Any]) -> str:
     if not subject:
         raise Absent
-    directory.set_password(actor, subject, v["password"])
+    return passwords.make_link(actor, subject)
+
+
+def _drop_factor(actor: Actor, subject: int, _v: dict[str, Any]) -> None:
+    if not second_factor.has_factor(subject):
+        raise Invalid({"": [_("这个账号没有启用动态口令。")]})
+    second_factor.drop(actor, subject)
 
 
 _NAME, _CODE = (
@@ -220,13 +235,27 @@ FORMS: dict[str, DirectoryForm] = {
         DirectoryForm(
             "add_account", later("新增账号"),
             {"login": Question(later("登录名"), hint=later("2 到 60 个字母、数字或汉字。")), "name": Question(later("姓名")),
-             "password": Question(later("初始密码"), "password", later("至少 8 个字符，请当面告诉本人。")),
+             "password": Question(
+                 later("初始密码"), "password", later("不填时得到一个一次性链接，本人用它自己设密码。"), required=False),
              "agency": Question(later("单位"), "agency"), "role": Question(later("岗位"), "role"), "place": Question(later("管辖地点"), "place")},
             _new_account, hint=later("账号连同第一个岗位一起建立。"),
         ),
         DirectoryForm(
-            "set_password", later("重设密码"), {"password": Question(later("新密码"), "password", later("至少 8 个字符，请当面告诉本人。"))}, _password,
-            about=_account,
+            "make_link", later("重设密码"), {}, _new_link, about=_account,
+            hint=later("得到一个一次性链接，30 分钟内有效；请当面或打电话交给本人，由本人设新密码。原来的密码到那时才失效。"),
+        ),
+        DirectoryForm(
+            "drop_factor", later("取消动态口令"), {}, _drop_factor, danger=True, about=_account,
+            hint=later("本人的手机丢失、备用码也用完时使用。请先确认是本人。"),
+        ),
+        DirectoryForm(
+            "link_identity", later("连接外部身份"),
+            {"issuer": Question(later("认证服务的地址")), "subject": Question(later("认证服务给这个人的编号"), hint=later("认证服务里的 sub，不是邮箱。"))},
+            lambda a, s, v: identities.link(a, s, v["issuer"], v["subject"]), about=_account,
+        ),
+        DirectoryForm(
+            "rename_account", later("改姓名"), {"name": Question(later("姓名"))},
+            lambda a, s, v: directory.rename_account(a, s, v["name"]), _held_account, about=_account,
         ),
         DirectoryForm(
             "close_account", later("停用账号"), {}, lambda a, s, v: directory.close_account(a, s), danger=True, about=_account,

@@ -1,45 +1,50 @@
 """Signing in and out, changing post and place."""
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from gongzhi.kernel.context import Actor, actors_of
 from gongzhi.kernel.models import Place
+from gongzhi.kernel.second_factor import check
 from gongzhi.kernel.signin import SignInRefused, sign_in
 from gongzhi.web.asked import below
-from gongzhi.web.guard import address, next_page, typed
+from gongzhi.web.console.passwords import by_mail
+from gongzhi.web.entering import enter, halfway, wanted_page
+from gongzhi.web.guard import address, typed
 from gongzhi.web.who import chosen_place, current, page, reads, signed
-
-
-def _next(request: HttpRequest) -> str:
-    wanted = next_page(request, "/work/")
-    return wanted if wanted.startswith("/work") else "/work/"
 
 
 @require_http_methods(["GET", "POST"])
 def signin(request: HttpRequest) -> HttpResponse:
     """Sign in with login and password; the account's oldest post of today is taken first."""
+    wanted = wanted_page(request)
     if request.method == "GET":
         if current(request):
             return redirect("/work/")
-        return render(request, "web/signin.html", {"next": _next(request)})
+        return render(request, "web/signin.html", {"next": wanted, "by_mail": by_mail()})
     login, password = typed(request.POST.get("login", ""), 60), request.POST.get("password", "")
-    error = ""
     try:
-        account = sign_in(login, password, address(request))
-        posts = actors_of(account)
-        if posts:
-            request.session.flush()
-            request.session["account"], request.session["post"] = account, posts[0].post
-            rotate_token(request)
-            return redirect(_next(request))
-        error = _("您的账号现在没有岗位，请联系管理员。")
+        return enter(request, sign_in(login, password, address(request)), wanted)
     except SignInRefused as refused:
-        error = str(refused)
-    return render(request, "web/signin.html", {"error": error, "login": login[:60], "next": _next(request)}, status=422)
+        told = {"error": str(refused), "login": login[:60], "next": wanted, "by_mail": by_mail()}
+        return render(request, "web/signin.html", told, status=422)
+
+
+@require_http_methods(["GET", "POST"])
+def code(request: HttpRequest) -> HttpResponse:
+    """Ask who has shown the password for the code of the phone, or a recovery code."""
+    held = halfway(request)
+    if held is None:
+        return redirect("/signin")
+    error = ""
+    if request.method == "POST":
+        try:
+            check(held[0], typed(request.POST.get("code", ""), 20))
+            return enter(request, held[0], held[1], coded=True)
+        except SignInRefused as refused:
+            error = str(refused)
+    return render(request, "web/signin_code.html", {"error": error}, status=422 if error else 200)
 
 
 @require_POST
@@ -71,7 +76,7 @@ def at(request: HttpRequest, actor: Actor) -> HttpResponse:
             request.session["place"] = int(wanted)
         else:
             request.session.pop("place", None)
-        return redirect(_next(request))
+        return redirect(wanted_page(request))
     given = request.GET.get("under", "")
     top = Place.objects.get(pk=actor.place) if actor.low else Place.objects.get(parent=None)
     here = chosen_place(request, actor) or top
@@ -83,7 +88,7 @@ def at(request: HttpRequest, actor: Actor) -> HttpResponse:
     return page(
         request, actor, "web/console/at_page.html" if whole else "web/console/at.html", here=here, top=top,
         above=[p for p in Place.ancestors(here.path) if p.path.startswith(top.path)],
-        below=list(Place.objects.filter(parent=here, ended_on=None)), next=_next(request),
+        below=list(Place.objects.filter(parent=here, ended_on=None)), next=wanted_page(request),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from django import template
+from django.template.defaulttags import CsrfTokenNode
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from gongzhi.kernel import workdays
+from gongzhi.kernel.context import Actor
 from gongzhi.kernel.dates import brief, day, hour, moment
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.models import Register
@@ -49,6 +51,23 @@ def example_point() -> str:
 def hotline() -> str:
     """Return the number that residents may call, "" where the city has none."""
     return city().hotline
+
+
+class FormTokens(CsrfTokenNode):
+    """Django's token and, on a page of the console, the post that the page was made for (``who.signed`` compares it)."""
+
+    def render(self, context: template.Context) -> SafeString:
+        """Return the hidden fields."""
+        token, actor = SafeString(super().render(context)), context.get("actor")
+        if not isinstance(actor, Actor):
+            return token
+        return format_html('{}<input type="hidden" name="acting" value="{}">', token, actor.post)
+
+
+@register.tag("csrf_token")
+def form_tokens(_parser: Any, _token: Any) -> FormTokens:
+    """Take the place of Django's tag, so that no form of the console can forget it."""
+    return FormTokens()
 
 
 for written in (moment, brief, day):

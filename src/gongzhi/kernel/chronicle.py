@@ -1,0 +1,46 @@
+"""The directory's own chain: one line for each change of who may do what, written by the function that makes the change."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from uuid_utils.compat import uuid7
+
+from gongzhi.kernel.act import execute
+from gongzhi.kernel.atlas import forget
+from gongzhi.kernel.canonical import canonical
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.refusals import Absent, Invalid
+
+_REMEMBERED = ("rename_place", "move_place", "end_place", "add_place", "put_agency")
+"""What changes places or agencies, which a process remembers for a few seconds."""
+
+
+def change(actor: Actor, function: str, types: str, arguments: list[Any], said: Mapping[str, Any]) -> Any:
+    """Call ``kernel.<function>`` with what every change has (post, entry, time, body) and then ``arguments`` of ``types``.
+
+    ``said`` stands in the line: ids, codes and dates, no free text and no secret. Returns what the function answers.
+    Raises Absent where it answers nothing, and Invalid for a code that is taken or a row that is gone.
+    """
+    entry, now = uuid7(), timezone.now()
+    body = canonical(
+        {"v": 1, "id": str(entry), "action": function, "post": actor.post, "at": now.isoformat(timespec="microseconds"),
+         "set": dict(said)}
+    )  # fmt: skip
+    marks = "".join(f", %s::{kind.strip()}" for kind in types.split(",") if kind)
+    try:
+        answer = execute(
+            f"SELECT kernel.{function}(%s::bigint, %s::uuid, %s::timestamptz, %s::text{marks})",
+            [actor.post, entry, now, body, *arguments],
+        )[0]
+    except psycopg.errors.UniqueViolation as error:
+        raise Invalid({"code": [_("这个代码或登录名已经有了，请换一个。")]}) from error
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise Invalid({"": [_("所选的账号、单位或地点已经不存在，请刷新页面。")]}) from error
+    if function in _REMEMBERED:
+        forget()
+    if not answer:
+        raise Absent
+    return answer
