@@ -8,20 +8,20 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from xlsxwriter import Workbook
 
 from gongzhi.kernel.fields import Code, Fact, Flag, Money
 from gongzhi.kernel.forms import OWN_FIELDS, WHOLE
 from gongzhi.kernel.generate import PART
 from gongzhi.kernel.models import Agency, Link, Place, Register
 from gongzhi.kernel.service import Service
+from gongzhi.kernel.workbook import write_book
 from gongzhi.tongue import later
 
 MOST = 200_000
@@ -29,7 +29,7 @@ MOST = 200_000
 _PIECE = 2000
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run these
 _MARKED = ("'", *_RISKY)  # and what begins with the mark itself gets another, so that it can be taken off again
-_CELL = 32_000  # characters; XLSX ends at 32,767
+_WIDTHS = (16, 36, 16)
 _REGISTER = (
     "pk", "number", "title", "stage_code", "agency_id", "place_id", "opened_at", "due_at", "closed_at", "lon", "lat",
 )  # fmt: skip
@@ -49,6 +49,7 @@ class _Book:
     agencies: dict[int, str]
     places: dict[int, tuple[str, str]]
     """Name and code by id."""
+    zone: tzinfo
 
 
 def safe(text: str) -> str:
@@ -72,6 +73,7 @@ def rows(service: Service, found: "QuerySet[Register]") -> Iterator[list[Any]]:
     book = _Book(
         {stage.code: str(stage.title) for stage in service.procedure.stages},
         dict(Agency.objects.values_list("pk", "title")), {pk: (name, code) for pk, name, code in Place.objects.values_list("pk", "name", "code")},
+        timezone.get_current_timezone(),
     )  # fmt: skip
     columns = ("pk", *service.facts, "more")
     cells = [_cell(fact) for fact in service.all_facts.values()]
@@ -108,12 +110,12 @@ def _register(row: Any, book: _Book) -> list[Any]:
     _other, number, title, stage, agency, place, opened, due, closed, lon, lat = row
     return [
         number, title, book.stages.get(stage, stage), book.agencies[agency], *book.places[place],
-        _local(opened), _local(due), _local(closed), lon, lat,
+        _local(opened, book.zone), _local(due, book.zone), _local(closed, book.zone), lon, lat,
     ]  # fmt: skip
 
 
-def _local(at: datetime | None) -> datetime | None:
-    return timezone.make_naive(at).replace(microsecond=0) if at else None
+def _local(at: datetime | None, zone: tzinfo) -> datetime | None:
+    return at.astimezone(zone).replace(tzinfo=None, microsecond=0) if at else None
 
 
 def _cell(fact: Fact) -> Callable[[Any], Any]:
@@ -142,30 +144,7 @@ def to_csv(path: Path, service: Service, found: "QuerySet[Register]") -> int:
 
 def to_xlsx(path: Path, service: Service, found: "QuerySet[Register]") -> int:
     """Write a workbook whose cells are texts, numbers and dates, never formulas; return how many records it holds."""
-    count = 0
-    book = Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent), "strings_to_formulas": False})
-    moment, day = book.add_format({"num_format": "yyyy-mm-dd hh:mm"}), book.add_format({"num_format": "yyyy-mm-dd"})
-    sheet = book.add_worksheet(service.title[:30])
-    sheet.freeze_panes(1, 1)
-    sheet.set_column(0, 0, 16)
-    sheet.set_column(1, 1, 36)
-    sheet.set_column(2, len(heads(service)), 16)
-    sheet.write_row(0, 0, heads(service), book.add_format({"bold": True}))
-    for count, row in enumerate(rows(service, found), start=1):
-        for column, cell in enumerate(row):
-            match cell:
-                case None:
-                    continue
-                case str():
-                    sheet.write_string(count, column, cell[:_CELL])
-                case datetime():
-                    sheet.write_datetime(count, column, cell, moment)
-                case date():
-                    sheet.write_datetime(count, column, cell, day)
-                case _:
-                    sheet.write_number(count, column, cell)
-    book.close()
-    return count
+    return write_book(path, service.title[:30], heads(service), _WIDTHS, rows(service, found))
 
 
 def csv_text(table: Iterable[Iterable[Any]]) -> str:

@@ -8,7 +8,6 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
-from xlsxwriter.exceptions import FileCreateError
 
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.export import FORMATS, MOST
@@ -37,7 +36,7 @@ def export(request: HttpRequest, actor: Actor, code: str, kind: str) -> HttpResp
             path = Path(folder) / f"list.{kind}"
             write(path, service, found)
             file = path.open("rb")  # stays readable after the folder is gone
-    except (OSError, FileCreateError):
+    except OSError:
         logger.exception("an export could not be written")
         return _fault(request, actor, code, 507, _("服务器的磁盘空间不足，没有导出。请联系管理员。"))
     response = FileResponse(file, content_type=media)
