@@ -56,8 +56,8 @@ def test_of_three_simultaneous_actors_one_wins_and_the_others_read_who_did_what(
         assert (len(won), len(lost)) == (1, 2)
         for conflict in lost:
             assert conflict.who == "t-operator"
-            assert conflict.action_title == "派单"
-            assert conflict.stage_title == "待签收"
+            assert str(conflict.action_title) == str(service("request").action("assign").title)
+            assert str(conflict.stage_title) == str(service("request").procedure.stage("assigned").title)
             assert conflict.version == won[0].version
 
 

@@ -161,7 +161,7 @@ class Lab:
                 return codes[-1] if other else codes[0]
         if name.endswith("_phone"):
             return f"1390000{next(_serial) % 10_000:04}"
-        return f"{asked.label}{word()}"[-(asked.max_length or 200) :]
+        return f"{asked.label} {word()}"[-(asked.max_length or 200) :]
 
     def whole(self, actor: Actor) -> Held:
         """Return an open record of the service that this one's are parts of."""
