@@ -8,20 +8,18 @@ composed. A batch is one transaction: none of it is half there, and an open one 
 Rows that the function refuses, and batches that fall, go one by one through ``act()``, which has the words for it.
 """
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from django.db import connection
 from django.utils import timezone
 
 from gongzhi.kernel.act import Done, act
-from gongzhi.kernel.compose import compose
+from gongzhi.kernel.compose import prepare
 from gongzhi.kernel.context import Actor, ContextError, follow_code
 from gongzhi.kernel.draft import Draft, Memo
 from gongzhi.kernel.generate_many import PARTY, columns_of, function_for_many
@@ -31,7 +29,6 @@ from gongzhi.kernel.service import Service, service
 
 BATCH = 1000
 """Rows of one transaction: under half a second."""
-_SEALED = ("key", "name", "phone", "address", "phone_index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def _batches(actor: Actor, declared: Service, rows: Iterable[Row], loader: Actor
                 actor, declared, declared.creating, None, None, row.key or None, "", row.at or batch.now,
                 loader if past else None, memo=batch.memo,
             )  # fmt: skip
-            batch.drafts.append((here, compose(draft, row.form, ())))
+            batch.drafts.append((here, prepare(draft, row.form, ())))
         except Absent:
             continue  # unless the key says that it was done: act() knows
         except Refused as refusal:
@@ -174,13 +171,6 @@ def _columns(declared: Service, batch: _Batch) -> Iterator[Any]:
     arguments = [draft.arguments for _, draft in batch.drafts]
     for name, kind in columns_of(declared):
         yield packed(kind, [held[name] for held in arguments])
-    parties: list[dict[str, Any]] = [
-        {**party, "record": draft.record, "id": UUID(party["id"])}
-        for _, draft in batch.drafts
-        for party in draft.parties
-    ]
+    parties = [party for _, draft in batch.drafts for party in draft.parties]
     for name, kind in PARTY:
-        column = [party.get(name) for party in parties]
-        if name in _SEALED:
-            column = [None if text is None else base64.b64decode(text) for text in column]
-        yield packed(kind, column)
+        yield packed(kind, [party.get(name) for party in parties])

@@ -35,7 +35,14 @@ _TITLE = 40  # characters of a title made from a longer text
 
 
 def compose(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> Draft:
-    """Fill the draft's arguments. Raises Invalid, Absent, vault.Rejected and vault.NoRoom."""
+    """Fill the arguments of the function of one act. Raises Invalid, Absent, vault.Rejected and vault.NoRoom."""
+    prepare(draft, form, files)
+    draft.arguments["parties"] = _parties_text(draft)
+    return draft
+
+
+def prepare(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> Draft:
+    """Do as ``compose``, but leave the persons as they are: many acts bring them to the database as columns."""
     if draft.action.edits:
         form = {**_held(draft), **form}
     _check(draft, form, files)
@@ -63,7 +70,6 @@ def compose(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> D
     if not draft.action.creates:
         arguments["title"] = _new_title(draft)
     arguments["agency"] = owing.agency(draft)
-    arguments["parties"] = orjson.dumps(draft.parties).decode() if draft.parties else None
     owing.deadline(draft)
     owing.effect(draft)
     if files:
@@ -184,12 +190,24 @@ def _parties(draft: Draft) -> None:
             continue
         party, key = uuid7(), new_key()
         sealed = {name: seal_field(key, party, name, text) for name, text in known.items()}
-        row = {"id": str(party), "role": role, "known": " ".join(n for n in PERSON_FIELDS if n in known)}
-        row["key"] = base64.b64encode(wrap(key, draft.memo.ring)).decode()
-        row.update({name: base64.b64encode(text).decode() for name, text in sealed.items()})
+        row = {
+            "record": draft.record, "id": party, "role": role, "known": " ".join([n for n in PERSON_FIELDS if n in known]),
+            "key": wrap(key, draft.memo.ring), **sealed,
+        }  # fmt: skip
         if "phone" in known:
-            row["phone_index"] = base64.b64encode(keyed_hash("phone", known["phone"], draft.memo.ring)).decode()
+            row["phone_index"] = keyed_hash("phone", known["phone"], draft.memo.ring)
         draft.parties.append(row)
+
+
+def _parties_text(draft: Draft) -> str | None:
+    """Return the persons as JSON, with ciphertexts in base64, as the function of one act takes them."""
+    if not draft.parties:
+        return None
+    rows = [
+        {name: base64.b64encode(value).decode() if type(value) is bytes else value for name, value in row.items() if name != "record"}
+        for row in draft.parties
+    ]  # fmt: skip
+    return orjson.dumps(rows).decode()
 
 
 def _needs_look(draft: Draft, files: Sequence[Upload]) -> bool:
@@ -239,13 +257,13 @@ def _facts(draft: Draft) -> None:
 
 
 def _body(draft: Draft) -> None:
-    bound, action, arguments = draft.bound, draft.action, draft.arguments
+    bound, action, arguments, held = draft.bound, draft.action, draft.arguments, draft.held
     said: dict[str, Any] = {}
     heard: dict[str, str] = {}
     spoken = {"title": arguments["title"]} if arguments.get("title") else {}
     for name, fact in bound.said.items():
         value = draft.values[name]
-        if name in draft.held and fact.stored(value) == fact.stored(draft.held[name]):
+        if name in held and fact.stored(value) == fact.stored(held[name]):
             continue  # an entry of an edit says what changed
         if fact.words:
             if value:
@@ -290,15 +308,15 @@ def _body(draft: Draft) -> None:
         arguments["sealed"] = seal_words(draft.record_key, draft.record, draft.entry, draft.words)
 
 
-def _witness(row: Mapping[str, str]) -> dict[str, str]:
+def _witness(row: Mapping[str, Any]) -> dict[str, str]:
     """Return what an entry says of a person: which fields are known, and a digest of their ciphertexts.
 
     The ciphertext is different every time, so the digest tells nothing of the person, and goes on proving nothing once
     the ciphertext is destroyed.
     """
-    sealed = "".join(row.get(name, "") for name in PERSON_FIELDS)
+    sealed = b"".join([base64.b64encode(row[name]) for name in PERSON_FIELDS if name in row])
     return {
-        "id": row["id"], "role": row["role"], "known": row["known"], "seal": hashlib.sha256(sealed.encode()).hexdigest(),
+        "id": str(row["id"]), "role": row["role"], "known": row["known"], "seal": hashlib.sha256(sealed).hexdigest(),
     }  # fmt: skip
 
 

@@ -168,10 +168,10 @@ def follow_code(record_bytes: bytes, ring: KeyRing | None = None) -> str:
     """Return the follow-up code of a record: 12 characters that are easy to read aloud (60 bits of a keyed hash)."""
     number = int.from_bytes(keyed_hash("follow", record_bytes, ring)[:8])
     letters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-    made = "".join(letters[number >> shift & 31] for shift in range(0, 60, 5))
+    made = "".join([letters[number >> shift & 31] for shift in range(0, 60, 5)])
     return f"{made[:4]}-{made[4:8]}-{made[8:]}"
 
 
 def follow_hash(code: str, ring: KeyRing | None = None) -> bytes:
     """Return what the database keeps of a follow-up code, however it was typed."""
-    return keyed_hash("follow code", "".join(letter for letter in code.upper() if letter.isalnum()), ring)
+    return keyed_hash("follow code", "".join(filter(str.isalnum, code.upper())), ring)

@@ -74,7 +74,8 @@ class Draft:
     held: dict[str, Any] = field(default_factory=dict)
     """For an action that edits: what the form's columns held before."""
     words: dict[str, dict[str, object]] = field(default_factory=dict)
-    parties: list[dict[str, str]] = field(default_factory=list)
+    parties: list[dict[str, Any]] = field(default_factory=list)
+    """What the table of persons gets: id (UUID), role, known, and ciphertexts (bytes) by column."""
     stored: list[Stored] = field(default_factory=list)
     arguments: dict[str, Any] = field(default_factory=dict)
 

@@ -182,7 +182,8 @@ class BoundForm:
         """
         values: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
-        for name, field in self.fields.items():
+        fields = self.fields
+        for name, field in fields.items():
             given = raw.get(name)
             key = (name, given) if _short(given) else None
             if key and held and key in held:
@@ -195,8 +196,9 @@ class BoundForm:
             else:
                 if key and held is not None:
                     held[key] = values[name]
-        for name in raw.keys() - self.fields.keys():
-            errors[name] = [_("这一项不属于此表单。")]
+        for name in raw:
+            if name not in fields:
+                errors[name] = [_("这一项不属于此表单。")]
         if not errors:
             errors = {name: [text] for name, text in self.form.check(values).items()}
             errors |= self.city.faults(self.more(values))
@@ -206,7 +208,7 @@ class BoundForm:
         """Return the values of the city's own fields, as JSON keeps them."""
         return {name: fact.entry_value(fact.stored(values.get(name))) for name, fact in self.city.facts.items()}
 
-    @property
+    @cached_property
     def said(self) -> dict[str, Fact]:
         """Every fact that the form asks for: the service's, the city's, and those of the entry alone."""
         return {**self.columns, **self.city.facts, **self.extras}

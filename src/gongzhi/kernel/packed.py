@@ -30,7 +30,7 @@ def _raw(value: bytes) -> bytes:
 
 
 def _text(value: Any) -> bytes:
-    data = str(value).encode()
+    data = value.encode() if type(value) is str else str(value).encode()
     return _size(len(data)) + data
 
 

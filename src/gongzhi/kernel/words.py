@@ -5,6 +5,7 @@ cut into 路 · 灯不亮, and whoever looks for 路灯 must find it all the sam
 """
 
 from collections.abc import Iterable
+from itertools import chain
 
 import rjieba
 
@@ -48,10 +49,7 @@ _EVERYWHERE = frozenset(
 
 def index_words(texts: Iterable[str]) -> list[str]:
     """Return the distinct words under which a record is found."""
-    seen: dict[str, None] = {}
-    for text in texts:
-        seen.update(dict.fromkeys(rjieba.cut_all(text.casefold())))
-    return _distinct(seen)
+    return _distinct(chain.from_iterable(rjieba.cut_all(text.casefold()) for text in texts))
 
 
 def query_words(text: str) -> list[str]:
@@ -72,4 +70,4 @@ def telling_words(text: str) -> list[str]:
 
 def _distinct(words: Iterable[str]) -> list[str]:
     """Return what consists of letters and digits, which also keeps out what tsquery would read as its own."""
-    return [word[:_LONGEST] for word in dict.fromkeys(words) if word.isalnum()]
+    return [word if len(word) <= _LONGEST else word[:_LONGEST] for word in filter(str.isalnum, dict.fromkeys(words))]
