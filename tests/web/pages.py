@@ -59,15 +59,28 @@ PAGES = [
     Page("agencies", "admin", "/work/agencies"),
     Page("posts", "admin", "/work/posts"),
     Page("posts-add", "admin", "/work/posts?do=add_account"),
+    Page("posts-import", "admin", "/work/posts/import"),
+    Page("rights", "admin", "/work/rights"),
+    Page("rights-account", "admin", "/work/rights/a/{person}"),
+    Page("rights-record", "admin", "/work/rights/r/{working}?account={person}"),
+    Page("lend", "operator", "/work/lend"),
+    Page("lent", "operator", "/work/lend/{lent}"),
+    Page("me", "operator", "/work/me"),
+    Page("me-code", "operator", "/work/me/code"),
+    Page("me-password", "operator", "/work/me/password"),
+    Page("password-link", "", "/signin/link/{way}"),
     Page("help", "operator", "/work/", click="?"),
 ]
 
 
 def matters() -> dict[str, Any]:
-    """Make one matter that a resident follows, and one in work; return what fills the paths, and the follow-up code."""
+    """Make matters at several stages, a delegation and a link; return what fills the paths, and the follow-up codes."""
+    from datetime import timedelta
+
     from django.utils import timezone
 
     from gongzhi.channels.choices import stop_token
+    from gongzhi.kernel import lending, passwords
     from gongzhi.kernel.act import act
     from gongzhi.kernel.context import acting, actors_of, portal_actor
     from gongzhi.kernel.models import Agency, Place, Register
@@ -107,6 +120,12 @@ def matters() -> dict[str, Any]:
             )  # fmt: skip
     renew(handler, "zh-hans")
     numbers["stop"] = stop_token(handler.account, "mail", "red")
+    admin = actors_of(sign_in("admin", PASSWORD, "test"))[0]
+    colleague = sign_in("operator2", PASSWORD, "test")
+    leave = timezone.localdate() + timedelta(days=30)
+    numbers["person"] = handler.account
+    numbers["lent"] = lending.lend(operator, operator.post, colleague, leave, leave, "路灯的几件已经答应本周回复。")
+    numbers["way"] = passwords.make_link(admin, colleague)
     with acting(operator):
         late = (
             Register.objects.filter(closed_at=None, due_at__lt=timezone.now()).exclude(due_source="").order_by("due_at")

@@ -66,7 +66,7 @@ def test_a_table_is_shown_confirmed_and_changes_nothing_the_second_time(at_desk:
     shown = send(client, xlsx(*rows))
     assert shown.status_code == 200
     said = re.sub(r"\s+", "", text(shown))
-    assert "新建账号<b>2</b>，新增岗位<b>3</b>" in said
+    assert "新建账号<b>2</b></span><span>新增岗位<b>3</b>" in said
     assert held(actor) == before
     done = confirm(client, shown)
     assert done.status_code == 200

@@ -38,6 +38,16 @@ def test_why_somebody_sees_a_record_and_what_they_may_do(at_desk: Any, actor: An
     assert line.title == "查看权限"
 
 
+def test_english_lists_are_set_with_commas(at_desk: Any, actor: Any, ids: Any) -> None:
+    done = matter(actor, ids[0]["zjj"])
+    client = at_desk("admin")
+    client.cookies["gongzhi_language"] = "en"
+    record = text(client.get(f"/work/rights/r/{done.number}?account={account(actor, 'zjj')}"))
+    assert "Only for: Supervisor, County centre." in record
+    person = text(client.get(f"/work/rights/a/{account(actor, 'zjj')}"))
+    assert "、" not in record + person
+
+
 def test_what_a_person_may_do_by_service(at_desk: Any, actor: Any) -> None:
     page = text(at_desk("admin").get(f"/work/rights/a/{account(actor, 'zjj')}"))
     assert "看得到：由住建局负责的事项" in page

@@ -29,7 +29,7 @@ from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Account, Agency, Place, Post
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import ROLES
-from gongzhi.tongue import later
+from gongzhi.tongue import later, listed
 
 MOST_ROWS = 2000
 MOST_BYTES = 5 * 2**20
@@ -133,7 +133,7 @@ def rows_of(name: str, content: bytes) -> list[Row]:
     columns = {known[header.casefold()]: at for at, header in enumerate(sheet.headers) if header.casefold() in known}
     missing = [str(COLUMNS[code]) for code in NEEDED if code not in columns]
     if missing:
-        raise PeopleFault(_("表格缺少这些列：{names}。请下载空表，照它的列名填写。").format(names="、".join(missing)))
+        raise PeopleFault(_("表格缺少这些列：{names}。请下载空表，照它的列名填写。").format(names=listed(missing)))
     made = []
     for number, cells in sheet.rows:
         texts = {}
@@ -227,7 +227,7 @@ def plan(actor: Actor, rows: Sequence[Row]) -> Plan:
         place = _one(known.places, row.cells.get("place", ""), _("地点"), faults)
         role = known.roles.get(_plain(row.cells.get("role", "")), "")
         if not role:
-            faults.append(_("岗位只能是：{roles}").format(roles="、".join(str(r.title) for r in directory.GIVEN)))
+            faults.append(_("岗位只能是：{roles}").format(roles=listed(r.title for r in directory.GIVEN)))
         if place and not known.actor.low <= known.paths[place][0] < known.actor.high:
             faults.append(_("“{place}”不在您的管辖范围里").format(place=known.paths[place][1]))
         since, until = (_date(row.cells.get(code, ""), faults) for code in ("since", "until"))

@@ -9,6 +9,7 @@ from gongzhi.kernel.context import Actor
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.procedure import Action, Clock, Effect
 from gongzhi.kernel.roles import ROLES, Scope
+from gongzhi.tongue import listed
 
 
 def possible(actor: Actor, record: Register, *, facts: Any = None) -> list[Action]:
@@ -31,9 +32,9 @@ def why_not(action: Action, actor: Actor, record: Register, facts: Any) -> str:
     if action.effect is Effect.MORE and not record.service.extras:
         return _("本市没有给这项业务加自己的栏目。")
     if all(role.code != actor.role for role in action.by):
-        return _("只有{roles}可以做。").format(roles="、".join(str(role.title) for role in action.by))
+        return _("只有{roles}可以做。").format(roles=listed(role.title for role in action.by))
     if not action.leaves(record.stage_code):
-        stages = "、".join(str(stage.title) for stage in action.sources)
+        stages = listed(stage.title for stage in action.sources)
         return _("现在是“{stage}”，在“{stages}”时才可以做。").format(stage=record.stage.title, stages=stages)
     if ROLES[actor.role].scope is Scope.AGENCY and record.agency_id != actor.agency:
         return _("现在由{agency}负责，要由负责的单位做。").format(agency=record.agency.short)
