@@ -1,7 +1,7 @@
 """Identities from outside: which person of which identity provider signs in as which account.
 
-A link is made by an administrator, or by the person at the first sign-in where the city trusts a claim of the provider;
-each is a line in the directory's chain. An e-mail address is no proof of an account.
+A link is made and ended by an administrator, never at a sign-in; each is a line in the directory's chain. An e-mail address
+is no proof of an account.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.chronicle import change
-from gongzhi.kernel.context import Actor, portal_actor
-from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.kernel.context import Actor
+from gongzhi.kernel.refusals import Invalid
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,6 @@ def account_of(issuer: str, subject: str) -> int | None:
     return _one("SELECT kernel.identity(%s, %s)", issuer, subject)
 
 
-def account_named(login: str) -> int | None:
-    """Return the open account of this login."""
-    return _one("SELECT account FROM kernel.credentials(%s)", login.strip().casefold()[:60])
-
-
 def link(actor: Actor, account: int, issuer: str, subject: str) -> int:
     """Link a person of a provider with an account, as an administrator; return the link. Raises Invalid, Absent."""
     issuer, subject = issuer.strip(), subject.strip()
@@ -44,12 +39,8 @@ def link(actor: Actor, account: int, issuer: str, subject: str) -> int:
         raise Invalid({"subject": [_("请填写认证服务给这个人的编号，不超过 {most} 个字符。").format(most=255)]})
     if _one("SELECT kernel.identity(%s, %s)", issuer, subject):
         raise Invalid({"subject": [_("这个外部身份已经连到一个账号，请先解除。")]})
-    return _link(actor, account, issuer, subject, "administrator")
-
-
-def link_claimed(account: int, issuer: str, subject: str, claim: str) -> int:
-    """Link at the first sign-in, by the claim that the city trusts, after the person has confirmed it. Raises Absent."""
-    return _link(portal_actor(), account, issuer, subject, claim)
+    said = {"account": account, "issuer": issuer}
+    return int(change(actor, "link_identity", "bigint, text, text", [account, issuer, subject], said))
 
 
 def unlink(actor: Actor, identity: int) -> None:
@@ -63,20 +54,6 @@ def identities(actor: Actor, account: int) -> list[Identity]:
         cursor.execute("SELECT * FROM kernel.identities(%s, %s)", [actor.post, account])
         rows = cursor.fetchall()
     return [Identity(*row) for row in rows]
-
-
-def _link(actor: Actor, account: int, issuer: str, subject: str, by: str) -> int:
-    try:
-        return int(
-            change(
-                actor, "link_identity", "bigint, text, text", [account, issuer, subject],
-                {"account": account, "issuer": issuer, "by": by},
-            )
-        )  # fmt: skip
-    except Absent:
-        if account_of(issuer, subject) == account:
-            return account  # a second tab was first
-        raise
 
 
 def _one(sql: str, *arguments: str) -> int | None:

@@ -21,20 +21,27 @@ def wanted_page(request: HttpRequest) -> str:
     return wanted if wanted.startswith("/work") else "/work/"
 
 
-def enter(request: HttpRequest, account: int, wanted: str, *, coded: bool = False) -> HttpResponse:
+def enter(
+    request: HttpRequest, account: int, wanted: str, *, coded: bool = False, outside: bool = False
+) -> HttpResponse:
     """Sign in as the account with its oldest post of today, or ask for its code first. Raises SignInRefused.
 
-    ``coded``: the second factor has been shown. Whoever calls has proven who the person is.
+    ``coded``: the second factor has been shown. ``outside``: the identity provider says who it is; it has a session of its
+    own. Whoever calls has proven who the person is.
     """
     posts = actors_of(account)
     if not posts:
         raise SignInRefused(_("您的账号现在没有岗位，请联系管理员。"))
+    outside = outside or (coded and bool(request.session.get("halfway", {}).get("outside")))
     request.session.flush()
     if not coded and has_factor(account):
-        request.session["halfway"] = {"account": account, "until": time() + HALFWAY, "next": wanted}
+        request.session["halfway"] = {
+            "account": account, "until": time() + HALFWAY, "next": wanted, "outside": outside,
+        }  # fmt: skip
         return redirect("/signin/code")
     request.session["account"], request.session["post"] = account, posts[0].post
     request.session["epoch"], request.session["factor"] = posts[0].epoch, coded
+    request.session["outside"] = outside
     rotate_token(request)
     return redirect(wanted)
 

@@ -219,16 +219,14 @@ BEGIN
     RETURN v_account;
 END $$;
 
--- Link a person of an identity provider with an account: an administrator does it, or the portal for a person who signs in
--- with a claim that the city trusts and has confirmed the account.
+-- Link a person of an identity provider with an account: an administrator of the account does it, and nobody else.
 CREATE FUNCTION kernel.link_identity(p_post bigint, p_entry uuid, p_at timestamptz, p_body text, p_account bigint,
                                      p_issuer text, p_subject text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_id bigint;
 BEGIN
-    IF NOT kernel.governs_account(p_post, p_account)
-       AND (SELECT a.role FROM kernel.reach(p_post) a) IS DISTINCT FROM 'portal' THEN RETURN NULL; END IF;
+    IF NOT kernel.governs_account(p_post, p_account) THEN RETURN NULL; END IF;
     INSERT INTO public.outside_identity AS o (account_id, issuer, subject)
     SELECT c.id, p_issuer, p_subject FROM public.account c WHERE c.id = p_account AND c.active
     ON CONFLICT (issuer, subject) DO UPDATE SET account_id = excluded.account_id, linked_at = now()

@@ -157,6 +157,7 @@ posts_page = _directory(
         "end_post",
         "drop_factor",
         "link_identity",
+        "unlink_identity",
         "rename_account",
     ),
     _posts,

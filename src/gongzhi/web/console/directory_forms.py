@@ -180,6 +180,15 @@ def _new_link(actor: Actor, subject: int, _v: dict[str, Any]) -> str:
     return passwords.make_link(actor, subject)
 
 
+def _unlink(actor: Actor, account: int, _v: dict[str, Any]) -> None:
+    held = identities.identities(actor, account)
+    if not held:
+        raise Invalid({"": [_("这个账号没有连接外部身份。")]})
+    with transaction.atomic():
+        for one in held:
+            identities.unlink(actor, one.id)
+
+
 def _drop_factor(actor: Actor, subject: int, _v: dict[str, Any]) -> None:
     if not second_factor.has_factor(subject):
         raise Invalid({"": [_("这个账号没有启用动态口令。")]})
@@ -252,6 +261,10 @@ FORMS: dict[str, DirectoryForm] = {
             "link_identity", later("连接外部身份"),
             {"issuer": Question(later("认证服务的地址")), "subject": Question(later("认证服务给这个人的编号"), hint=later("认证服务里的 sub，不是邮箱。"))},
             lambda a, s, v: identities.link(a, s, v["issuer"], v["subject"]), about=_account,
+        ),
+        DirectoryForm(
+            "unlink_identity", later("解除外部身份"), {}, _unlink, danger=True, about=_account,
+            hint=later("这个人不能再用统一身份认证登录，密码照旧；可以重新连接。"),
         ),
         DirectoryForm(
             "rename_account", later("改姓名"), {"name": Question(later("姓名"))},

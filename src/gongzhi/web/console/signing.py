@@ -1,5 +1,7 @@
 """Signing in and out, changing post and place."""
 
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -8,11 +10,18 @@ from gongzhi.kernel.context import Actor, actors_of
 from gongzhi.kernel.models import Place
 from gongzhi.kernel.second_factor import check
 from gongzhi.kernel.signin import SignInRefused, sign_in
+from gongzhi.web import oidc
 from gongzhi.web.asked import below
 from gongzhi.web.console.passwords import by_mail
 from gongzhi.web.entering import enter, halfway, wanted_page
 from gongzhi.web.guard import address, typed
 from gongzhi.web.who import chosen_place, current, page, reads, signed
+
+
+def signin_page(request: HttpRequest, status: int = 200, **told: Any) -> HttpResponse:
+    """Return the sign-in page: what is wrong, what was typed, and the ways in that this city has."""
+    around = {"by_mail": by_mail(), "outside": oidc.title(), "next": "/work/"}
+    return render(request, "web/signin.html", {**around, **told}, status=status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -22,13 +31,12 @@ def signin(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         if current(request):
             return redirect("/work/")
-        return render(request, "web/signin.html", {"next": wanted, "by_mail": by_mail()})
+        return signin_page(request, next=wanted)
     login, password = typed(request.POST.get("login", ""), 60), request.POST.get("password", "")
     try:
         return enter(request, sign_in(login, password, address(request)), wanted)
     except SignInRefused as refused:
-        told = {"error": str(refused), "login": login[:60], "next": wanted, "by_mail": by_mail()}
-        return render(request, "web/signin.html", told, status=422)
+        return signin_page(request, 422, error=str(refused), login=login[:60], next=wanted)
 
 
 @require_http_methods(["GET", "POST"])
@@ -50,8 +58,9 @@ def code(request: HttpRequest) -> HttpResponse:
 @require_POST
 def signout(request: HttpRequest) -> HttpResponse:
     """Sign out; the page then clears the drafts that this browser keeps."""
+    outside = request.session.get("outside")
     request.session.flush()
-    return redirect("/signin?out=1")
+    return redirect("/signin?out=outside" if outside else "/signin?out=1")
 
 
 @signed
