@@ -167,7 +167,9 @@ def test_a_provider_that_wants_the_secret_in_the_form_gets_it_there(liar: Liar) 
     assert not liar.token_requests[-1]["authorization"]
 
 
-@pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/signout", "javascript:1"])
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/signout", "javascript:1"]
+)
 def test_signing_in_leads_to_pages_of_the_console_only(liar: Liar, wanted: str) -> None:
     client = Client()
     answer = client.get("/signin/outside/back", liar.authorize(begun(client, wanted)))
@@ -302,13 +304,17 @@ def test_metadata_that_is_not_the_issuers_is_refused(liar: Liar, metadata: dict[
     assert (answer.status_code, NONSENSE in text(answer)) == (502, True)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"null", b"\xff", b"{" * 300000, b"[" * 100000], ids=lambda b: repr(b[:8]))
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[]", b"null", b"\xff", b"{" * 300000, b"[" * 100000], ids=lambda b: repr(b[:8])
+)
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys"])
 def test_nonsense_gets_one_sentence(liar: Liar, path: str, body: bytes) -> None:
     liar.broken = {path: body}
     client = Client()
     begun = client.get("/signin/outside")
-    answer = begun if begun.status_code != 302 else client.get("/signin/outside/back", liar.authorize(begun["Location"]))
+    answer = (
+        begun if begun.status_code != 302 else client.get("/signin/outside/back", liar.authorize(begun["Location"]))
+    )
     assert (answer.status_code, NONSENSE in text(answer)) == (502, True)
     assert not is_in(client)
 
@@ -323,7 +329,9 @@ def test_a_provider_that_is_down_gets_one_sentence_and_the_password_still_works(
     answer = client.get("/signin/outside", {"next": "/work/me"})
     assert (answer.status_code, SILENT in text(answer)) == (502, True)
     assert 'value="/work/me"' in text(answer)
-    assert client.post("/signin", {"login": person[0], "password": PASSWORD, "next": "/work/me"})["Location"] == "/work/me"
+    assert (
+        client.post("/signin", {"login": person[0], "password": PASSWORD, "next": "/work/me"})["Location"] == "/work/me"
+    )
 
 
 def test_a_provider_that_says_a_byte_a_second_is_given_up(city: str, configured: Any) -> None:
@@ -369,7 +377,9 @@ def test_without_a_provider_there_is_no_button_and_no_page(city: str, monkeypatc
     [("GONGZHI_OIDC_ISSUER", "http://id.example"), ("GONGZHI_OIDC_ISSUER", "https://u:p@id.example"),
      ("GONGZHI_OIDC_CLIENT_ID", ""), ("GONGZHI_OIDC_CLIENT_SECRET_FILE", "/nothing/here"), ("GONGZHI_SITE", "")],
 )  # fmt: skip
-def test_a_wrong_setting_is_named(city: str, configured: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_wrong_setting_is_named(
+    city: str, configured: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     configured("https://id.example")
     monkeypatch.setenv(name, value)
     answer = Client().get("/signin/outside")
@@ -378,5 +388,7 @@ def test_a_wrong_setting_is_named(city: str, configured: Any, monkeypatch: pytes
 
 def test_links_are_lines_in_the_directorys_chain(liar: Liar, person: Any, actor: Any) -> None:
     with connections["owner"].cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM entry WHERE body LIKE %s AND body LIKE %s", ["%link_identity%", f"%{liar.issuer}%"])
+        cursor.execute(
+            "SELECT count(*) FROM entry WHERE body LIKE %s AND body LIKE %s", ["%link_identity%", f"%{liar.issuer}%"]
+        )
         assert cursor.fetchone()[0] == 1

@@ -13,11 +13,11 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException
 from pathlib import Path
 from secrets import compare_digest, token_urlsafe
 from time import monotonic, time
-from typing import IO, Any, cast
+from typing import Any, cast
 from urllib.parse import quote_plus, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -140,7 +140,7 @@ def _metadata(provider: Provider, until: float) -> dict[str, Any]:
     kept = _metadata_kept.get(provider.issuer)
     if kept and kept[0] > monotonic():
         return kept[1]
-    found = _json(provider, Request(f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"), until)
+    found = _json(provider, _request(f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"), until)
     if found.get("issuer") != provider.issuer:
         raise _nonsense(provider, "another issuer in its metadata")
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
@@ -154,7 +154,7 @@ def _keys(provider: Provider, address: str, until: float, *, fresh: bool) -> lis
     kept = _keys_kept.get(address)
     if kept and kept[0] > monotonic() and not fresh:
         return kept[1]
-    found = _json(provider, Request(address), until).get("keys")
+    found = _json(provider, _request(address), until).get("keys")
     if not isinstance(found, list):
         raise _nonsense(provider, "no keys")
     keys = [key for key in found if isinstance(key, dict)]
@@ -169,7 +169,7 @@ def _token_request(provider: Provider, known: dict[str, Any], flow: Flow, code: 
     body = {
         "grant_type": "authorization_code", "code": code, "redirect_uri": provider.back, "code_verifier": flow.verifier,
     }  # fmt: skip
-    request = Request(known["token_endpoint"], method="POST")
+    request = _request(known["token_endpoint"])
     ways = known.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
     if provider.secret and "client_secret_basic" in ways:
         pair = f"{quote_plus(provider.client)}:{quote_plus(provider.secret)}"  # RFC 6749, 2.3.1
@@ -238,18 +238,19 @@ def _subject(provider: Provider, flow: Flow, claims: dict[str, Any]) -> str:
 class _NoRedirect(HTTPRedirectHandler):
     """An answer that leads elsewhere is none: it would carry code and secret there."""
 
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
 _opener = build_opener(_NoRedirect)
 
 
+def _request(address: str) -> Request:
+    return Request(address, headers={"Accept": "application/json"})  # noqa: S310 (``_safe`` has seen it)
+
+
 def _json(provider: Provider, request: Request, until: float) -> dict[str, Any]:
     """Return the JSON object that the provider answers. Raises ProviderFailed, at the latest when the time is up."""
-    request.add_header("Accept", "application/json")
 
     def ask() -> bytes:
         with _opener.open(request, timeout=SECONDS) as response:
