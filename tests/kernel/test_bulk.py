@@ -23,6 +23,7 @@ from gongzhi.kernel.context import acting, follow_code, loader_actor, portal_act
 from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.refusals import Absent, ClockWrong, Invalid, KeyReused, Refused
 from gongzhi.kernel.service import service
+from gongzhi.postgres.urls import url
 from tests.kernel.conftest import category
 from tests.kernel.people import People
 
@@ -251,8 +252,11 @@ rows = (bulk.Row({{"detail": f"第{{n}}件", "asker_name": "周"}}, f"killed:{{n
 for outcome in bulk.act_many(actor_of({crew.operator.post}), "request", rows):
     print(outcome.record, flush=True)
 """
-    settings_dict = connection.settings_dict
-    address = f"postgresql://{settings_dict['USER']}@/{settings_dict['NAME']}?host={settings_dict['HOST']}&port={settings_dict['PORT']}"
+    known = connection.settings_dict
+    address = url(
+        user=known["USER"], database=known["NAME"], host=known["HOST"], port=str(known["PORT"] or 5432),
+        password=known["PASSWORD"] or None,
+    )  # fmt: skip
     loader = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "DATABASE_URL": address}
     )
