@@ -25,6 +25,10 @@ class Named(Form):
     who: Any = Person("当事人")
 
 
+class Reached(Form):
+    who: Any = Person("当事人", fields=("mail",))
+
+
 class Other(Form):
     note: Any = Line("说明", blank=True)
 
@@ -69,6 +73,7 @@ def test_a_sound_declaration_passes() -> None:
         ((START, END), {"lists": ("nowhere",)}, "gongzhi.E007"),
         ((START, END), {"title_from": "nowhere"}, "gongzhi.E008"),
         ((START, END, act("name", form=Named)), {}, "gongzhi.E009"),
+        ((START, END, act("reach", form=Reached)), {"purposes": (("visit", "上门"),)}, "gongzhi.E027"),
         ((START, END, act("give", gives=Gives.CHOSEN)), {}, "gongzhi.E010"),
         ((START, END, act("tie", form=Other, effect=Effect.LINK)), {}, "gongzhi.E011"),
         ((START, END, act("clear", clears=("nowhere",))), {}, "gongzhi.E012"),

@@ -1,11 +1,15 @@
 """A city, a mail server beside it, and people whose addresses are proven."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from gongzhi.channels import sending, spreading
@@ -93,3 +97,42 @@ def send(now: datetime) -> int:
     tick(now)
     Message.objects.update(made_at=now)
     return sending.send_waiting(max(now, timezone.now()))
+
+
+@pytest.fixture
+def killed(mailbox: Mailbox) -> Callable[[str], None]:
+    """Return a function that sends in a process of its own, which is killed with SIGKILL at the named moment."""
+    address = {
+        f"{name}_URL": connections[alias].get_connection_params()
+        for name, alias in (("DATABASE", "default"), ("DATABASE_OWNER", "owner"))
+    }
+    urls = {
+        name: "postgresql://{user}:{password}@/{dbname}?host={host}&port={port}".format(
+            **{"password": "", "port": "", **params}
+        )
+        for name, params in address.items()
+    }
+
+    def run(moment: str) -> None:
+        code = f"""
+import os, signal, django
+django.setup()
+from gongzhi.channels import sending, mail
+def die(*_a, **_k): os.kill(os.getpid(), signal.SIGKILL)
+moment = {moment!r}
+if moment == "before":
+    mail.MailLine.send = die
+elif moment == "between":
+    real = mail.MailLine.send
+    def send(*a, **k):
+        real(*a, **k)
+        die()
+    mail.MailLine.send = send
+sending.send_waiting()
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **urls}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == -9, done.stderr
+
+    return run

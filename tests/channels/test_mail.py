@@ -1,8 +1,5 @@
 """Mails over a real SMTP session: what they look like, and what happens when the server does not take them."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from email.header import decode_header
@@ -234,45 +231,6 @@ def test_the_words_lie_encrypted_in_the_queue(mailbox: Mailbox, proven: Proven) 
     assert "路灯" not in row
     assert "路灯".encode() not in bytes(sealed)
     assert "example.org" not in row
-
-
-@pytest.fixture
-def killed(mailbox: Mailbox, proven: Proven) -> Callable[[str], None]:
-    """Return a function that sends in a process of its own, which is killed with SIGKILL at the named moment."""
-    address = {
-        f"{name}_URL": connections[alias].get_connection_params()
-        for name, alias in (("DATABASE", "default"), ("DATABASE_OWNER", "owner"))
-    }
-    urls = {
-        name: "postgresql://{user}:{password}@/{dbname}?host={host}&port={port}".format(
-            **{"password": "", "port": "", **params}
-        )
-        for name, params in address.items()
-    }
-
-    def run(moment: str) -> None:
-        code = f"""
-import os, signal, django
-django.setup()
-from gongzhi.channels import sending, mail
-def die(*_a, **_k): os.kill(os.getpid(), signal.SIGKILL)
-moment = {moment!r}
-if moment == "before":
-    mail.MailLine.send = die
-elif moment == "between":
-    real = mail.MailLine.send
-    def send(*a, **k):
-        real(*a, **k)
-        die()
-    mail.MailLine.send = send
-sending.send_waiting()
-"""
-        done = subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, **urls}, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == -9, done.stderr
-
-    return run
 
 
 def test_kill_9_before_sending_sends_once(killed: Callable[[str], None], mailbox: Mailbox, proven: Proven) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -11,12 +12,13 @@ from django.db.utils import ProgrammingError
 from django.utils import timezone
 
 from gongzhi.kernel.act import Done, execute
-from gongzhi.kernel.context import ContextError, NoPost, acting, actor_of, following
+from gongzhi.kernel.context import ContextError, NoPost, acting, actor_of, clock_actor, follow_code, following
+from gongzhi.kernel.history import timeline
 from gongzhi.kernel.install.rights import behind_the_door, rule
 from gongzhi.kernel.models import Account, Disclosure, Entry, Notice, Party, Register
-from gongzhi.kernel.parties import ask, take
+from gongzhi.kernel.parties import TOLD_TITLE, ask, mail_of, take
 from gongzhi.kernel.refusals import Absent, Invalid
-from gongzhi.kernel.service import services
+from gongzhi.kernel.service import service, services
 from tests.kernel.people import People
 
 pytestmark = pytest.mark.any_city
@@ -43,7 +45,7 @@ def test_the_application_writes_no_table_behind_the_door(table: str, crew: Peopl
     _refused(f'UPDATE "{table}" SET "{column}" = "{column}"')
 
 
-@pytest.mark.parametrize("column", ["key", "name", "phone", "address", "phone_index"])
+@pytest.mark.parametrize("column", ["key", "name", "phone", "address", "mail", "phone_index", "mail_index"])
 @pytest.mark.parametrize("form", ["SELECT {} FROM party", "SELECT 1 FROM party WHERE {} IS NOT NULL", "SELECT * FROM party",
                                   "SELECT party FROM party", "COPY party TO STDOUT"])  # fmt: skip
 def test_the_application_reads_no_ciphertext(form: str, column: str, crew: People) -> None:
@@ -183,6 +185,48 @@ def test_a_look_is_for_who_asked_and_for_a_purpose_of_the_list(crew: People, req
         ask(crew.handler, party, "curiosity")
 
 
+def test_an_address_is_opened_by_the_clock_alone_once_that_is_written_down(crew: People, request_in: Make) -> None:
+    made = request_in("answered", asker_name="周一", asker_mail=" Zhou.Yi＠Example.ORG ")
+    party = _person(crew, made)
+    assert mail_of(clock_actor(), party) == "Zhou.Yi@example.org"
+    assert take(crew.handler, ask(crew.handler, party, "contact")) == {"name": "周一"}
+    for actor, fields in ((crew.handler, ["mail"]), (crew.manager, ["name", "mail"]), (clock_actor(), ["name"])):
+        with pytest.raises(Invalid):
+            ask(actor, party, "contact" if actor != clock_actor() else "told", fields)
+    with pytest.raises(Absent):
+        ask(clock_actor(), party, "contact", ["name"])
+    for actor in (crew.handler, crew.manager, crew.admin):
+        with pytest.raises(Absent):
+            mail_of(actor, party)
+    with acting(crew.manager):
+        looks = Disclosure.objects.filter(record_id=made.record).values_list("fields", "purpose", "account__login")
+        assert sorted(looks) == [("mail", "told", "clock"), ("name", "contact", "t-handler")]
+    contact = dict(service("request").purposes)["contact"]
+    with following(made.number, follow_code(made.record.bytes)) as record:
+        assert record is not None
+        told = [line for line in timeline(record, None) if line.action == "disclose"]
+        assert {str(text) for line in told for _label, text in line.facts} == {str(TOLD_TITLE), str(contact)}
+
+
+@pytest.mark.parametrize("who", ["clock", "handler"])
+def test_code_that_rolls_back_gets_no_address(crew: People, request_in: Make, who: str) -> None:
+    made = request_in("answered", asker_mail="zhou@example.org")
+    party, disclosure = _person(crew, made), uuid4()
+    post = clock_actor().post if who == "clock" else crew.handler.post
+    ask_sql = "SELECT kernel.ask(%s, %s, %s, %s, %s, 'told', 'mail', '{}')"
+    take_sql = "SELECT count(*) FROM kernel.take_mail(%s, %s)"
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(ask_sql, [post, party, disclosure, uuid4(), timezone.now()])
+            assert cursor.fetchone() == (who == "clock",)
+            cursor.execute(take_sql, [post, disclosure])
+            assert cursor.fetchone() == (0,)
+        raise ZeroDivisionError
+    with connection.cursor() as cursor:
+        cursor.execute(take_sql, [post, disclosure])
+        assert cursor.fetchone() == (0,)
+
+
 def test_the_follow_up_code_opens_one_record_and_nothing_else(crew: People, request_in: Make) -> None:
     mine, other = request_in("answered"), request_in("filed")
     with following(mine.number, mine.follow.lower().replace("-", "")) as record:
@@ -214,7 +258,6 @@ def test_the_function_itself_refuses_what_a_form_would_refuse(value: Any, crew: 
     from gongzhi.kernel.compose import Draft, compose
     from gongzhi.kernel.context import portal_actor
     from gongzhi.kernel.generate import function
-    from gongzhi.kernel.service import service
 
     declared = service("request")
     action = declared.creating

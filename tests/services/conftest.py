@@ -49,6 +49,14 @@ def _marks(case: str, service: Service, of: str) -> list[Any]:
     ]
 
 
+@pytest.fixture(autouse=True)
+def mails_go_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name a mail server, which nothing here speaks to: without one, pages ask for no address."""
+    monkeypatch.setenv("GONGZHI_SMTP", "smtp+plain://127.0.0.1:9")
+    monkeypatch.setenv("GONGZHI_MAIL_FROM", "notice@gongzhi.example.org")
+    monkeypatch.setenv("GONGZHI_SITE", "https://gongzhi.example.org")
+
+
 @pytest.fixture(scope="module")
 def labs(database: str) -> dict[str, Lab]:
     """The laboratories of this module's database, by service."""

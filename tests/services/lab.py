@@ -22,7 +22,7 @@ from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.context import Actor, acting, clock_actor, loader_actor, portal_actor
 from gongzhi.kernel.extras import extras
 from gongzhi.kernel.fields import CodeChoice, FlagChoice, MoneyField
-from gongzhi.kernel.forms import WHOLE, AgencyField, PlaceField, PointField
+from gongzhi.kernel.forms import WHOLE, AgencyField, MailField, PlaceField, PointField
 from gongzhi.kernel.models import Agency, Place, Register, Task
 from gongzhi.kernel.procedure import Action, Effect
 from gongzhi.kernel.roles import CLOCK, LOADER, MANAGER, PORTAL, ROLES, STAFF, Role, Scope
@@ -159,6 +159,8 @@ class Lab:
             case CodeChoice():
                 codes = list(asked.codes())
                 return codes[-1] if other else codes[0]
+        if isinstance(asked, MailField):
+            return f"resident{next(_serial)}@example.org"
         if name.endswith("_phone"):
             return f"1390000{next(_serial) % 10_000:04}"
         return f"{asked.label} {word()}"[-(asked.max_length or 200) :]

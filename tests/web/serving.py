@@ -47,6 +47,7 @@ def served() -> Iterator[str]:
 @contextmanager
 def chromium() -> Iterator[Any]:
     """A browser, without a window."""
+    from django.db import connections
     from playwright.sync_api import sync_playwright
 
     # Playwright keeps a loop in this thread, which Django takes for asynchronous code; the thread itself is not.
@@ -55,6 +56,8 @@ def chromium() -> Iterator[Any]:
         try:
             yield browser
         finally:
+            for held in connections.all():  # those opened while the loop runs are others than the ones before and after
+                held.close()
             browser.close()
 
 

@@ -147,7 +147,8 @@ def test_the_wrong_role_gets_one_sentence_at_every_step_whether_the_record_exist
     resident.goto(f"{base}/work/r/{done.number}")
     assert resident.url.startswith(f"{base}/signin")
     resident.goto(f"{base}/follow/{done.number}")
-    assert resident.url == f"{base}/follow"
+    assert resident.url == f"{base}/follow?number={done.number}"
+    assert resident.input_value("#number") == done.number
     assert stage_of(actor, done.number) == "assigned"
 
 

@@ -136,7 +136,7 @@ def test_a_wrong_code_and_a_number_that_is_not_there_get_one_sentence(city: Any,
         answer = Client().post("/follow", {"number": number, "code": given})
         assert answer.status_code == 422
         assert str(follow.WRONG) in text(answer)
-    assert Client().get(f"/follow/{done.number}")["Location"] == "/follow"
+    assert Client().get(f"/follow/{done.number}")["Location"] == f"/follow?number={done.number}"
 
 
 def test_codes_cannot_be_tried_without_end(city: Any, actor: Any, ids: Any) -> None:
@@ -166,7 +166,7 @@ def test_the_code_opens_one_matter_and_no_other(actor: Any, ids: Any) -> None:
     done, code = answered(actor, ids)
     other, _ = answered(actor, ids)
     client = follower(done.number, code)
-    assert client.get(f"/follow/{other.number}")["Location"] == "/follow"
+    assert client.get(f"/follow/{other.number}")["Location"] == f"/follow?number={other.number}"
     sent = client.post(f"/follow/{other.number}/do/rate", {"rating": "1", "version": other.version, "key": "x"})
     assert sent["Location"] == "/follow"
     with acting(actor("operator")):
@@ -202,7 +202,7 @@ def test_codes_are_forgotten_when_asked(actor: Any, ids: Any) -> None:
     done, code = answered(actor, ids)
     client = follower(done.number, code)
     client.post("/follow/forget")
-    assert client.get(f"/follow/{done.number}")["Location"] == "/follow"
+    assert client.get(f"/follow/{done.number}")["Location"] == f"/follow?number={done.number}"
 
 
 def test_every_service_tells_its_steps_and_deadlines(city: Any) -> None:

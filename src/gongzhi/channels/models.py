@@ -4,7 +4,7 @@ from datetime import time
 
 from django.db import models
 
-from gongzhi.kernel.models import Account, Notice
+from gongzhi.kernel.models import Account, Notice, Party
 
 WAITING, SENDING, SENT, FAILED, UNSURE = "waiting", "sending", "sent", "failed", "unsure"
 
@@ -21,6 +21,8 @@ class Message(models.Model):
     id = models.UUIDField(primary_key=True)
     channel = models.CharField(max_length=10)
     account = models.ForeignKey(Account, models.CASCADE, null=True, related_name="+")
+    party = models.ForeignKey(Party, models.CASCADE, null=True, related_name="+")
+    """A resident who wants to be told of a result; the address stays where it is, and is opened when the mail goes out."""
     kind = models.CharField(max_length=20)
     once = models.CharField(max_length=120, unique=True)
     key = models.BinaryField()
@@ -41,7 +43,20 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["channel", "due_at"], name="message_waiting", condition=models.Q(state="waiting")),
             models.Index(fields=["account", "channel", "-made_at"], name="message_account"),
+            models.Index(fields=["party"], name="message_party", condition=models.Q(party__isnull=False)),
         ]
+
+
+class Stopped(models.Model):
+    """A person who was to be told of the results of a matter, and has ended it. The row goes when it is wanted again."""
+
+    party = models.OneToOneField(Party, models.CASCADE, primary_key=True, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        """No personal data; the address is not touched."""
+
+        db_table = "result_stopped"
 
 
 class Delivery(models.Model):

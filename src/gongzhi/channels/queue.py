@@ -71,9 +71,13 @@ def post(
 
 
 def store(
-    channel: str, account: int | None, said: Said, *, once: str, holds: timedelta, to: str = "", kind: str = ""
-) -> UUID | None:
-    """Write the message down; return its id, None where its name is taken already."""
+    channel: str, account: int | None, said: Said, *, once: str, holds: timedelta, to: str = "", kind: str = "",
+    party: UUID | None = None, due: datetime | None = None,
+) -> UUID | None:  # fmt: skip
+    """Write the message down; return its id, None where its name is taken already.
+
+    It is for an account, for an address (``to``), or for a party; and goes out not before ``due``.
+    """
     key, made, now = new_key(), uuid7(), timezone.now()
     if account is not None and not said.language:
         said = replace(said, language=language_of(account))
@@ -81,15 +85,15 @@ def store(
     found, fresh = Message.objects.get_or_create(
         once=once[:120],
         defaults={
-            "id": made, "channel": channel, "account_id": account, "kind": kind, "key": wrap(key), "made_at": now,
-            "sealed": seal_field(key, made, channel, words), "due_at": now, "ends_at": now + holds,
+            "id": made, "channel": channel, "account_id": account, "party_id": party, "kind": kind, "key": wrap(key), "made_at": now,
+            "sealed": seal_field(key, made, channel, words), "due_at": due or now, "ends_at": (due or now) + holds,
         },
     )  # fmt: skip
     return found.pk if fresh else None
 
 
 def opened(message: Message) -> tuple[str, Said]:
-    """Return a message's own recipient ("" for the account's proven address) and its words."""
+    """Return a message's own recipient ("" for the account's proven address, or the party's) and its words."""
     words = orjson.loads(open_field(unwrap(message.key), message.pk, message.channel, message.sealed))
     return words.pop("to"), Said(**{**words, "lines": [Line(**line) for line in words["lines"]]})
 

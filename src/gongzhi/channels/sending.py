@@ -8,6 +8,7 @@ growing intervals, however much waits.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -20,19 +21,22 @@ from django.utils.translation import gettext as _
 
 from gongzhi.channels.config import configured
 from gongzhi.channels.mail import MailLine
-from gongzhi.channels.models import FAILED, SENDING, SENT, UNSURE, WAITING, Message, Outage
+from gongzhi.channels.models import FAILED, SENDING, SENT, UNSURE, WAITING, Message, Outage, Stopped
 from gongzhi.channels.queue import opened
 from gongzhi.channels.sms import SmsLine
 from gongzhi.channels.transport import Down, Later, Line, Refused, Unsure
-from gongzhi.kernel.contacts import address_of
+from gongzhi.kernel.contacts import address_of, masked
 from gongzhi.kernel.context import clock_actor
 from gongzhi.kernel.keys import KeysError
+from gongzhi.kernel.parties import mail_of
+from gongzhi.kernel.refusals import Absent
 
 LINES: Mapping[str, Callable[[], Line]] = MappingProxyType({"mail": MailLine, "sms": SmsLine})
 _LOCK = 0x677A6E6F  # "gzno", with the channel's number beside it
 _BATCH = 100  # messages on one line; then it hangs up, as servers like it
 _FIRST, _LONGEST = timedelta(seconds=30), timedelta(minutes=15)
 _TRIES = 8  # of one message that the server puts off: 1, 4, 16 minutes …, six hours at most between two
+_ANY_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;]+")
 log = logging.getLogger("gongzhi.channels")
 
 
@@ -75,33 +79,55 @@ def _one(line: Line, message: Message, now: datetime) -> int:
             raise Later("somebody else has it")
 
     held = Message.objects.filter(pk=message.pk)
+    to = ""
     try:
         to, said = opened(message)
-        if not to:
-            kept = address_of(clock_actor(), message.account_id or 0, message.channel)
-            if kept is None or kept.verified_at is None:
-                raise Refused(_("收信人已删除或更换了地址。"))
-            to = kept.text
+        to = to or _address(message)
         line.send(message.pk, to, said, about_to)
     except Later as later:
         tries = message.tries + 1
         wait = min(timedelta(minutes=4 ** (tries - 1)), timedelta(hours=6))
         state = FAILED if tries >= _TRIES else WAITING
-        held.update(state=state, tries=tries, due_at=now + wait, error=str(later)[:300])
+        held.update(state=state, tries=tries, due_at=now + wait, error=_masked(later, message, to))
         return 0
     except (Refused, KeysError) as refused:
-        held.update(state=FAILED, error=str(refused)[:300])
+        held.update(state=FAILED, error=_masked(refused, message, to))
         return 0
-    except Down:
+    except Down as down:
         # Whatever it is about this message, the others shall not wait behind it for ever.
         wait = min(timedelta(minutes=4**message.tries), timedelta(hours=6))
         held.filter(state=WAITING).update(tries=F("tries") + 1, due_at=now + wait)
-        raise
+        raise Down(_masked(down, message, to)) from down
     except Unsure as unsure:
-        held.update(state=UNSURE, error=str(unsure)[:300])
-        raise Down(str(unsure)) from unsure
+        held.update(state=UNSURE, error=_masked(unsure, message, to))
+        raise Down(_masked(unsure, message, to)) from unsure
     held.update(state=SENT, sent_at=timezone.now(), error="", sealed=b"", key=b"")
     return 1
+
+
+def _address(message: Message) -> str:
+    """Open the address that the message goes to: of a party's, each time is a look that is written down. Raises Refused."""
+    if message.party_id:
+        if Stopped.objects.filter(party=message.party_id).exists():
+            raise Refused(_("收信人已退订。"))
+        try:
+            return mail_of(clock_actor(), message.party_id)
+        except Absent as absent:
+            raise Refused(_("收信人的地址已经不在了。")) from absent
+    kept = address_of(clock_actor(), message.account_id or 0, message.channel)
+    if kept is None or kept.verified_at is None:
+        raise Refused(_("收信人已删除或更换了地址。"))
+    return kept.text
+
+
+def _masked(error: Exception, message: Message, to: str) -> str:
+    """Return what went wrong without the address, which servers like to repeat: of a resident's mail, without any address."""
+    text = str(error)
+    if to:
+        text = re.sub(re.escape(to), masked(message.channel, to), text, flags=re.IGNORECASE)
+    if message.party_id:
+        text = _ANY_ADDRESS.sub("***", text)
+    return text[:300]
 
 
 def _down(channel: str, error: str, now: datetime) -> None:

@@ -12,7 +12,7 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 
 from gongzhi.channels import queue as outgoing
-from gongzhi.channels import sending, spreading
+from gongzhi.channels import results, sending, spreading
 from gongzhi.cli.database import hang_up
 from gongzhi.intake import jobs
 from gongzhi.kernel import worker
@@ -77,6 +77,7 @@ def _deadlines() -> None:
 
 
 def _channels() -> None:
+    results.announce()
     spreading.spread()
     spreading.gather()
     sending.send_waiting()

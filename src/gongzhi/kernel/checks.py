@@ -46,6 +46,14 @@ def check_service(service: Service) -> Iterator[CheckMessage]:
             hint="Add purposes=((code, title), …): personal fields are shown for a stated purpose only.",
             id="gongzhi.E009",
         )
+    forms = [form for action in service.procedure if (form := _form(service, action))]
+    asked = any("mail" in person.fields for form in forms for person in form.persons.values())
+    if asked and not any(action.outcome for action in service.procedure):
+        yield Error(
+            f"{service.code}: a form asks for an e-mail address, but no action is an outcome to tell.",
+            hint='Give the actions that answer or end the matter outcome=True, or leave "mail" out of the person\'s fields.',
+            id="gongzhi.E027",
+        )
 
 
 def _actions(service: Service) -> Iterator[CheckMessage]:

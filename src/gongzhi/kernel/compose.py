@@ -18,7 +18,7 @@ from gongzhi.kernel import owing
 from gongzhi.kernel.canonical import SALT_BYTES, canonical, salted
 from gongzhi.kernel.context import acting, follow_code, follow_hash
 from gongzhi.kernel.draft import Draft, Found
-from gongzhi.kernel.forms import PERSON_FIELDS, WHOLE
+from gongzhi.kernel.forms import INDEXED_FIELDS, PERSON_FIELDS, WHOLE
 from gongzhi.kernel.generate import takes_more
 from gongzhi.kernel.keys import keyed_hash, new_key, seal_field, seal_words, unwrap, wrap
 from gongzhi.kernel.models import Entry, Register
@@ -194,8 +194,9 @@ def _parties(draft: Draft) -> None:
             "record": draft.record, "id": party, "role": role, "known": " ".join([n for n in PERSON_FIELDS if n in known]),
             "key": wrap(key, draft.memo.ring), **sealed,
         }  # fmt: skip
-        if "phone" in known:
-            row["phone_index"] = keyed_hash("phone", known["phone"], draft.memo.ring)
+        for name in INDEXED_FIELDS:
+            if name in known:
+                row[f"{name}_index"] = keyed_hash(name, known[name], draft.memo.ring)
         draft.parties.append(row)
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.act import execute
+from gongzhi.kernel.addresses import NO_MAIL, mail
 from gongzhi.kernel.chronicle import change
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.keys import keyed_hash, new_key, normal, open_field, seal_field, unwrap, wrap
@@ -26,9 +27,6 @@ from gongzhi.kernel.refusals import Absent, Invalid
 
 CODE_HOLDS = timedelta(minutes=15)
 CODES_AN_HOUR = 5
-_MAIL = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +113,10 @@ def checked(channel: str, text: str) -> str:
     mobile, which is all that can be told apart without one.
     """
     if channel == "mail":
-        local, at, domain = text.strip().rpartition("@")
-        try:
-            made = f"{local}{at}{domain.strip('.').encode('idna').decode().lower()}" if at else ""
-        except UnicodeError:
-            made = ""
-        if not _MAIL.fullmatch(made) or len(made) > 254 or ".." in made or local.startswith(".") or local.endswith("."):
-            raise Invalid({"address": [_("请填写完整的邮箱地址，例如 name@example.org。")]})
-        return made
+        kept = mail(text)
+        if not kept:
+            raise Invalid({"address": [str(NO_MAIL)]})
+        return kept
     if channel != "sms":
         raise Invalid({"channel": [_("没有这种联系方式。")]})
     digits = normal("phone", text)

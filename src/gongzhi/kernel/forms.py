@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 
+from gongzhi.kernel.addresses import NO_MAIL, mail
 from gongzhi.kernel.extras import Extras, extras
 from gongzhi.kernel.fields import Fact, Json
 from gongzhi.kernel.models.places import city
@@ -22,7 +23,13 @@ from gongzhi.tongue import later
 if TYPE_CHECKING:
     from gongzhi.kernel.service import Service
 
-PERSON_FIELDS: Mapping[str, str] = {"name": later("姓名"), "phone": later("电话"), "address": later("住址")}
+SHOWN_FIELDS: Mapping[str, str] = {"name": later("姓名"), "phone": later("电话"), "address": later("住址")}
+"""What is shown of a person to who states a purpose."""
+PERSON_FIELDS: Mapping[str, str] = {**SHOWN_FIELDS, "mail": later("电子邮箱")}
+"""What may be kept of a person. An e-mail address is shown to nobody: the clock alone opens it, to tell the person."""
+INDEXED_FIELDS = ("phone", "mail")
+"""Of which a keyed hash is kept, by which equal ones are found without reading them."""
+_MAIL_HINT = later("有结果时发一封邮件告知，没有别的用途。地址加密保存，工作人员看不到；随时可以退订。")
 _PHONE = re.compile(r"^\+?[0-9(][0-9 \-()]{4,19}$")
 
 
@@ -70,6 +77,20 @@ class PointField(forms.Field):
         return round(lon, 6), round(lat, 6)
 
 
+class MailField(forms.CharField):
+    """The e-mail address of a person who wants to be told."""
+
+    kind = "mail"
+
+    def clean(self, value: Any) -> str:
+        """Return the address as it is kept. Raises ValidationError."""
+        text = str(super().clean(value))
+        kept = mail(text) if text else ""
+        if text and not kept:
+            raise ValidationError(NO_MAIL)
+        return kept
+
+
 class Person:
     """A person or organisation named in the form: fields ``<role>_name``, ``<role>_phone`` …, kept as a Party."""
 
@@ -79,15 +100,13 @@ class Person:
     def formfields(self, role: str) -> Iterator[tuple[str, forms.Field]]:
         """Yield one form field for each personal field."""
         for name in self.fields:
-            yield (
-                f"{role}_{name}",
-                forms.CharField(
-                    label=format_lazy(later("{who}{what}"), who=self.label, what=PERSON_FIELDS[name]),
-                    required=self.required,
-                    max_length=120,
-                    validators=[_phone] if name == "phone" else [],
-                ),
-            )
+            label = format_lazy(later("{who}{what}"), who=self.label, what=PERSON_FIELDS[name])
+            if name == "mail":
+                made: forms.CharField = MailField(label=label, required=False, max_length=254, help_text=_MAIL_HINT)
+            else:
+                checks = [_phone] if name == "phone" else []
+                made = forms.CharField(label=label, required=self.required, max_length=120, validators=checks)
+            yield f"{role}_{name}", made
 
 
 class Form:

@@ -157,11 +157,12 @@ _FILES = """\
 """
 _PARTIES = """\
     IF p_parties IS NOT NULL THEN
-        INSERT INTO public.party (id, record_id, role, known, key, name, phone, address, phone_index)
+        INSERT INTO public.party (id, record_id, role, known, key, name, phone, address, mail, phone_index, mail_index)
         SELECT p.id, p_record, p.role, p.known, decode(p.key, 'base64'), decode(p.name, 'base64'),
-               decode(p.phone, 'base64'), decode(p.address, 'base64'), decode(p.phone_index, 'base64')
+               decode(p.phone, 'base64'), decode(p.address, 'base64'), decode(p.mail, 'base64'),
+               decode(p.phone_index, 'base64'), decode(p.mail_index, 'base64')
           FROM jsonb_to_recordset(p_parties) AS p(id uuid, role text, known text, key text, name text, phone text,
-                                                  address text, phone_index text);
+                                                  address text, mail text, phone_index text, mail_index text);
     END IF;
 """
 

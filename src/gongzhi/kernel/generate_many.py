@@ -19,7 +19,7 @@ ONCE = ("post", "loader")
 """Parameters that hold for all rows of a call."""
 PARTY = (
     ("record", "uuid"), ("id", "uuid"), ("role", "text"), ("known", "text"), ("key", "bytea"), ("name", "bytea"),
-    ("phone", "bytea"), ("address", "bytea"), ("phone_index", "bytea"),
+    ("phone", "bytea"), ("address", "bytea"), ("mail", "bytea"), ("phone_index", "bytea"), ("mail_index", "bytea"),
 )  # fmt: skip
 _AS_TEXT = ("numeric",)
 """Types that travel as text and are cast."""
@@ -114,8 +114,8 @@ BEGIN
         SELECT f.entry, f.record, 1, f.at, p_post, a.account, a.agency, p_loader, '{action.code}', '',
                '{action.target.code}', 1, 'sha256', f.text, f.head, f.sealed, f.idem FROM fresh f
     ), made_party AS (
-        INSERT INTO public.party (id, record_id, role, known, key, name, phone, address, phone_index)
-        SELECT p.id, p.record, p.role, p.known, p.key, p.name, p.phone, p.address, p.phone_index
+        INSERT INTO public.party (id, record_id, role, known, key, name, phone, address, mail, phone_index, mail_index)
+        SELECT p.id, p.record, p.role, p.known, p.key, p.name, p.phone, p.address, p.mail, p.phone_index, p.mail_index
         FROM unnest({", ".join(f"p_party_{name}" for name, _ in PARTY)})
              AS p({", ".join(name for name, _ in PARTY)})
         WHERE p.record IN (SELECT f.record FROM fresh f)

@@ -12,6 +12,7 @@ from gongzhi.kernel.context import Actor, named
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
+from gongzhi.kernel.parties import TOLD, TOLD_TITLE
 from gongzhi.kernel.service import Service
 from gongzhi.tongue import later
 
@@ -117,7 +118,7 @@ def _label(service: Service, labels: Mapping[str, Fact], name: str) -> str:
 
 
 def _disclosed(service: Service, entry: Entry, look: Disclosure | None, outside: bool) -> Line:
-    purposes = dict(service.purposes)
+    purposes = {**dict(service.purposes), TOLD: TOLD_TITLE}
     facts: Iterable[tuple[str, str]] = [(_("用途"), purposes.get(look.purpose, look.purpose))] if look else []
     return Line(
         entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "disclose", _LOOKED,

@@ -140,6 +140,7 @@ class Action:
     ``tells`` names the nearest agency of a kind that gets a notice. ``counts`` are integer columns raised by one, ``clears`` columns set back to zero or to no text.
     ``settles`` makes the action wait until every part of the record (``Service.part_of``) is closed.
     ``edits`` begins the form with what the record holds; what is not named stays as it is.
+    ``outcome``: the matter has come to something; whoever left an e-mail address is told, unless a resident did it.
     ``direct`` False keeps the action out of the record page's buttons (made by the system, or by a part of the page).
     """
 
@@ -160,6 +161,7 @@ class Action:
     clears: tuple[str, ...] = ()
     files: bool = False
     resident: bool = False
+    outcome: bool = False
     danger: bool = False
     direct: bool = True
     settles: bool = False

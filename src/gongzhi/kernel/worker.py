@@ -113,6 +113,11 @@ def _tell(clock: Actor, notices: Notices, reader: str = "", xid: int = 0, entry:
     return told
 
 
+def moved_on(reader: str, xid: int, entry: Any) -> None:
+    """Write down that a reader of the outbox has dealt with everything up to this entry."""
+    _tell(clock_actor(), [], reader, xid, entry)
+
+
 def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
     """Tell what turns amber or red, escalate what stays red, close what nobody rated. Returns counts by kind."""
     now, clock = now or timezone.now(), clock_actor()

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
+from gongzhi.channels.results import tells
 from gongzhi.kernel.fields import Code, Fact, FlagChoice, MoneyField
-from gongzhi.kernel.forms import WHOLE, AgencyField, BoundForm, PlaceField, PointField
+from gongzhi.kernel.forms import WHOLE, AgencyField, BoundForm, MailField, PlaceField, PointField
 from gongzhi.kernel.models import Agency, Place
 from gongzhi.kernel.models.places import city, level_title
 from gongzhi.kernel.pack import load_pack
@@ -72,8 +73,8 @@ def ask(
     bound = service.form(action)
     made = []
     for name, asked_field in bound.fields.items():
-        if name in without:
-            continue
+        if name in without or (isinstance(asked_field, MailField) and not tells()):
+            continue  # an address that nothing would be sent to is not asked for
         value = values.get(name)
         text = _text(value)
         kind = "hidden" if name in hidden else _kind(asked_field, name)
@@ -105,7 +106,7 @@ def _text(value: Any) -> str:
 
 def _kind(asked_field: forms.Field, name: str) -> str:
     match asked_field:
-        case PlaceField() | AgencyField() | PointField():
+        case PlaceField() | AgencyField() | PointField() | MailField():
             return asked_field.kind
         case forms.ChoiceField() | FlagChoice():
             return "select"

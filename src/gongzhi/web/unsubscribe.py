@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from gongzhi.channels import results
 from gongzhi.channels.choices import ALL, CHANNELS, KINDS, chosen, read_token, resume, stop, stopped
 from gongzhi.web.errors import absent
 
@@ -40,6 +41,21 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
                 "token": token,
             },
         )  # fmt: skip
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def matter(request: HttpRequest, token: str) -> HttpResponse:
+    """Show what the link in a resident's mail ends; posting ends it (``do=undo``: back again)."""
+    party = results.read_token(token)
+    if party is None:
+        return absent(request)
+    if request.method == "POST":
+        (results.resume if request.POST.get("do") == "undo" else results.stop)(party)
+    response = render(request, "web/unsubscribe_matter.html", {"ended": results.stopped(party), "token": token})
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
     return response

@@ -28,7 +28,7 @@ class File(Form):
 
     writes = ("detail", "title", "nature", "category", "place", "address", "point", "channel")
     required = ("detail",)
-    asker: Any = Person(_("诉求人"))
+    asker: Any = Person(_("诉求人"), fields=("name", "phone", "mail"))
 
 
 class Assign(Form):
@@ -176,6 +176,7 @@ class Request(Record):
                 source=CITY,
                 files=True,
                 clears=("asked_days",),
+                outcome=True,
                 hint=_("诉求人会看到答复和附件，并作评价。"),
             ),
             Action(
@@ -270,7 +271,16 @@ class Request(Record):
                 clears=("rating",),
                 hint=_("答复没有解决问题时，由原单位重新办理。"),
             ),
-            Action("close", (ANSWERED,), CLOSED, (CLOCK, OPERATOR), _("办结"), within=workdays(7), source=CITY),
+            Action(
+                "close",
+                (ANSWERED,),
+                CLOSED,
+                (CLOCK, OPERATOR),
+                _("办结"),
+                within=workdays(7),
+                source=CITY,
+                outcome=True,
+            ),
             Action(
                 "merge",
                 (FILED, ASSIGNED, WORKING),
@@ -279,9 +289,10 @@ class Request(Record):
                 _("并案"),
                 Merge,
                 effect=Effect.LINK,
+                outcome=True,
                 hint=_("同一件事已有诉求在办时，并入那一条。"),
             ),
-            Action("decline", (FILED,), INVALID, (OPERATOR,), _("不予受理"), Reason, danger=True),
+            Action("decline", (FILED,), INVALID, (OPERATOR,), _("不予受理"), Reason, danger=True, outcome=True),
         )
     )
 

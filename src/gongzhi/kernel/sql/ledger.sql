@@ -48,7 +48,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY cardinality(s.shared) DESC, r.opened_at DESC LIMIT p_limit
 $$;
 
--- First step of a disclosure: write down who looks, at what, for which purpose. Answers false where it may not be.
+-- First step of a disclosure: write down who looks, at what, for which purpose. Answers false where it may not be: an
+-- e-mail address is opened by the clock alone, to tell the person, and the clock opens nothing else.
 CREATE FUNCTION kernel.ask(p_post bigint, p_party uuid, p_disclosure uuid, p_entry uuid, p_at timestamptz,
                            p_purpose text, p_fields text, p_body text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -57,7 +58,9 @@ DECLARE
     r record;
 BEGIN
     SELECT * INTO a FROM kernel.reach(p_post);
-    IF NOT FOUND OR a.role NOT IN ({disclosing_roles}) THEN RETURN false; END IF;
+    IF NOT FOUND OR NOT (CASE WHEN a.role = 'clock' THEN p_fields = 'mail' AND p_purpose = 'told'
+                              ELSE a.role IN ({disclosing_roles}) AND 'mail' <> ALL (string_to_array(p_fields, ' ')) END)
+    THEN RETURN false; END IF;
     UPDATE public.register g
        SET entries = g.entries + 1, head = sha256(g.head || convert_to(p_body, 'UTF8'))
       FROM public.party p
@@ -89,6 +92,17 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes'
       AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
       AND CASE WHEN d.xid > 0 THEN pg_xact_status(d.xid::text::xid8) = 'committed' END -- a restored one lies below zero
+$$;
+
+-- The same for the address of a person who wants to be told, which only the clock takes.
+CREATE FUNCTION kernel.take_mail(p_post bigint, p_disclosure uuid) RETURNS TABLE (party uuid, key bytea, mail bytea)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.id, p.key, p.mail
+    FROM public.disclosure d JOIN public.party p ON p.id = d.party_id
+    CROSS JOIN kernel.reach(p_post) a
+    WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes'
+      AND a.role = 'clock' AND d.fields = 'mail'
+      AND CASE WHEN d.xid > 0 THEN pg_xact_status(d.xid::text::xid8) = 'committed' END
 $$;
 
 -- Sign-in reads an account's hash through here alone.

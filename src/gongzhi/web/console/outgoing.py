@@ -53,7 +53,9 @@ def outgoing(request: HttpRequest, actor: Actor) -> HttpResponse:
         late = Message.objects.filter(state=WAITING, tries__gt=0)
         paged = Paged.of(
             request,
-            (Message.objects.filter(state__in=(FAILED, UNSURE)) | late).select_related("account").order_by("-made_at"),
+            (Message.objects.filter(state__in=(FAILED, UNSURE)) | late)
+            .select_related("account", "party__record")
+            .order_by("-made_at"),
         )
         rows = [
             (

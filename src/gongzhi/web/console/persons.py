@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from gongzhi.kernel.context import Actor, acting
-from gongzhi.kernel.forms import PERSON_FIELDS
+from gongzhi.kernel.forms import SHOWN_FIELDS
 from gongzhi.kernel.parties import ask, take
 from gongzhi.kernel.refusals import Invalid
 from gongzhi.tongue import sentences
@@ -27,7 +27,7 @@ def person(request: HttpRequest, actor: Actor, number: str, key: UUID) -> HttpRe
     if request.method == "POST":
         try:
             seen = take(actor, ask(actor, key, purpose))
-            values = {title: seen[name] for name, title in PERSON_FIELDS.items() if name in seen}
+            values = {title: seen[name] for name, title in SHOWN_FIELDS.items() if name in seen}
         except Invalid as invalid:
             error = sentences(text for texts in invalid.errors.values() for text in texts)
     with acting(actor):

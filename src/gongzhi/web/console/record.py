@@ -17,7 +17,7 @@ from gongzhi.kernel.context import Actor
 from gongzhi.kernel.dates import brief
 from gongzhi.kernel.fields import Fact, Whole
 from gongzhi.kernel.files import open_file
-from gongzhi.kernel.forms import PERSON_FIELDS
+from gongzhi.kernel.forms import PERSON_FIELDS, SHOWN_FIELDS
 from gongzhi.kernel.generate import PART
 from gongzhi.kernel.history import Line, timeline
 from gongzhi.kernel.keys import KeyDestroyed, Tampered
@@ -96,6 +96,8 @@ class Person:
     id: UUID
     label: str
     known: list[str]
+    shown: list[str]
+    """Of these what a purpose opens; an e-mail address is opened for nobody."""
 
 
 def by_number(number: str) -> Register:
@@ -161,7 +163,7 @@ def people(record: Register) -> list[Person]:
     return [
         Person(
             party.pk, _title(labels.get(party.role, ""), now=newest[party.role] == party.pk),
-            [title for name, title in PERSON_FIELDS.items() if name in party.known.split()],
+            *([title for name, title in of.items() if name in party.known.split()] for of in (PERSON_FIELDS, SHOWN_FIELDS)),
         )
         for party in found
     ]  # fmt: skip

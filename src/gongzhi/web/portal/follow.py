@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from gongzhi.channels.results import bounced, resume, stop, stopped, to_tell
 from gongzhi.kernel.act import Conflict, Invalid, Refused, Unreachable, act
 from gongzhi.kernel.context import following, portal_actor
 from gongzhi.kernel.history import timeline
@@ -33,7 +35,8 @@ def find(request: HttpRequest) -> HttpResponse:
     """Ask for number and code; when they fit, remember them in this session and open the page."""
     held = request.session.get("follow") or {}
     if request.method == "GET":
-        return render(request, "web/portal/find.html", {"held": sorted(held, reverse=True)})
+        named = typed(request.GET.get("number", ""), 40).upper()
+        return render(request, "web/portal/find.html", {"held": sorted(held, reverse=True), "number": named})
     number, code = typed(request.POST.get("number", ""), 40).upper(), typed(request.POST.get("code", ""), 40)
     error, status = WRONG, 422
     if not allow(f"follow:{address(request)}", count=TRIES_AN_HOUR, seconds=3600):
@@ -56,7 +59,7 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
     """Show how the matter stands, its answers, and what the person may do now."""
     with following(number, code_of(request, number)) as record:
         if record is None:
-            return redirect("/follow")
+            return redirect(f"/follow?{urlencode({'number': number[:40]})}")
         done = record.service.procedure.by_code.get(request.GET.get("done", ""))
         return _page(request, record, said=_("您的{title}已收到。").format(title=done.title) if done else "")
 
@@ -141,11 +144,33 @@ def _page(
         {
             "record": record, "service": record.service, "lines": lines, "steps": steps(record, lines), "facts": short,
             "texts": texts, "actions": mine(record), "doing": doing, "said": said, "limits": limits(),
+            "mails": _mails(record),
         },
         status=status,
     )  # fmt: skip
     response["Cache-Control"] = "private, no-cache"
     return response
+
+
+def _mails(record: Register) -> str:
+    """Return how it stands with the mails that tell of results: ``on``, ``stopped``, ``bounced``, "" where none is wanted."""
+    for party in to_tell(record):
+        if stopped(party):
+            return "stopped"
+        return "bounced" if bounced(party) else "on"
+    return ""
+
+
+@require_POST
+def mails(request: HttpRequest, number: str) -> HttpResponse:
+    """End the mails that tell of this matter's results, or take them up again (``do=undo``)."""
+    with following(number, code_of(request, number)) as record:
+        if record is None:
+            return redirect("/follow")
+        wanted = to_tell(record)
+    for party in wanted:
+        (resume if request.POST.get("do") == "undo" else stop)(party)
+    return redirect(f"/follow/{record.number}#mails")
 
 
 @require_http_methods(["GET"])

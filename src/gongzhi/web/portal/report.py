@@ -11,9 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from gongzhi.channels.results import tells
 from gongzhi.kernel.act import Invalid, Refused, Unreachable, act
 from gongzhi.kernel.context import portal_actor
 from gongzhi.kernel.fields import Code
+from gongzhi.kernel.forms import MailField
 from gongzhi.kernel.limits import allow
 from gongzhi.kernel.models.places import city
 from gongzhi.kernel.procedure import Action
@@ -45,9 +47,13 @@ def offered() -> list[Service]:
 
 
 def inner_fields(service: Service) -> list[str]:
-    """Return the fields that are for those who work: the title, where it came from, and the city's own lists."""
+    """Return the fields that are for those who work: the title, where it came from, and the city's own lists.
+
+    An address to be told at is not taken either where nothing would be sent to it.
+    """
     bound = service.form(service.creating)
     inner = [name for name, fact in bound.columns.items() if isinstance(fact, Code) and fact.source]
+    inner += [name for name, asked in bound.fields.items() if isinstance(asked, MailField) and not tells()]
     return [*inner, "title", "channel", "agency"]
 
 
