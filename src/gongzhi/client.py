@@ -6,6 +6,9 @@
         print(row["number"], row["title"], row["due_at"])
     record = city.get("request", "SQ2026000001")
     city.do(record, "assign", agency=12, category="build")
+    city.upload(record, Path("现场 🔧.jpg"), note="修好以后")
+    for file in city.files(record):
+        Path(file["name"]).write_bytes(city.download(file))
 
 Every write carries an ``Idempotency-Key``, and a connection that broke is tried again under the same key, so that a thing
 is done once or not at all. A change carries the version that was read; whoever was first wins, and the other gets a
@@ -14,10 +17,11 @@ is done once or not at all. A change carries the version that was read; whoever 
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urljoin
@@ -25,6 +29,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from uuid import uuid4
 
 _AGAIN = frozenset((500, 502, 503, 504))
+File = str | Path | tuple[str, bytes]
+"""A file to send: a path, or a name and the content."""
 
 
 class Problem(Exception):
@@ -68,9 +74,16 @@ class Client:
         self.base, self.token = base.rstrip("/"), token
         self.timeout, self.tries, self.patience = timeout, tries, patience
 
-    def sign_in(self, login: str, password: str) -> None:
-        """Get a token and use it from now on. Raises Problem 401."""
-        self.token = self._call("POST", "/api/token", {"login": login, "password": password}).body["token"]
+    def sign_in(self, login: str, password: str, *, code: str = "", post: int | None = None) -> Any:
+        """Get a token and use it from now on; return ``post``, ``posts`` and ``expires_in`` (seconds). Raises Problem 401.
+
+        ``code`` is the phone's one-time code (or a recovery code) of an account that has a second factor; ``post`` the id of one of
+        several posts.
+        """
+        asked = {"login": login, "password": password, "code": code, "post": post}
+        body: dict[str, Any] = self._call("POST", "/api/token", asked).body
+        self.token = body.pop("token")
+        return body
 
     def list(self, service: str, **narrowing: Any) -> Iterator[dict[str, Any]]:
         """Give every record that the narrowing leaves and one may see, page after page, each read when it is needed.
@@ -97,24 +110,52 @@ class Client:
         """Return the records of every service that have the words or the number."""
         return self._call("GET", f"/api/search?{urlencode({'q': words, 'limit': limit})}").body
 
-    def create(self, service: str, *, key: str = "", **form: Any) -> dict[str, Any]:
+    def create(self, service: str, *, key: str = "", files: Sequence[File] = (), **form: Any) -> dict[str, Any]:
         """Make a record. Returns ``record``, ``number``, ``version``, ``stage``, ``repeated``, ``follow``."""
-        return self._write(f"/api/{service}", {"form": form}, key, "")
+        return self._write(f"/api/{service}", {"form": form}, key, "", files)
 
-    def do(self, record: Mapping[str, Any], action: str, *, key: str = "", **form: Any) -> dict[str, Any]:
-        """Do an action on a record as it was read or as an act gave it. Raises Problem 412 where somebody was first."""
-        service = record.get("service") or str(record["address"]).split("/")[2]
-        way = f"/api/{service}/{quote(record['number'])}/{action}"
-        return self._write(way, {"form": form}, key, f'"{record["version"]}"')
+    def do(
+        self, record: Mapping[str, Any], action: str, *, key: str = "", files: Sequence[File] = (), **form: Any
+    ) -> dict[str, Any]:
+        """Do an action on a record as it was read or as an act gave it. Raises Problem 412 where somebody was first.
 
-    def _write(self, way: str, body: Any, key: str, seen: str) -> dict[str, Any]:
+        ``files`` (paths, or pairs of a name and bytes) go with actions that take attachments.
+        """
+        return self._write(f"{_address(record)}/{action}", {"form": form}, key, f'"{record["version"]}"', files)
+
+    def upload(self, record: Mapping[str, Any], file: File, *, note: str = "", key: str = "") -> Any:
+        """Add an attachment to a record: a path, or a pair of a name and bytes. Returns the file as ``files`` gives it."""
+        name, content = _read(file)
+        way = f"{_address(record)}/files?{urlencode({'name': name, 'note': note})}"
+        headers = {"Idempotency-Key": key or str(uuid4()), "Content-Type": "application/octet-stream"}
+        return self._call("POST", way, content, headers).body["files"][0]
+
+    def files(self, record: Mapping[str, Any]) -> Any:
+        """Return the record's attachments: ``name``, ``media_type``, ``size`` in bytes, ``at``, ``action``, ``href``."""
+        return self._call("GET", f"{_address(record)}/files").body
+
+    def download(self, file: Mapping[str, Any]) -> bytes:
+        """Return the content of a file that ``files`` or ``upload`` gave. Raises Problem 410 where it was destroyed."""
+        content: bytes = self._call("GET", file["href"], whole=True).body
+        return content
+
+    def _write(self, way: str, body: Any, key: str, seen: str, files: Sequence[File] = ()) -> dict[str, Any]:
         headers = {"Idempotency-Key": key or str(uuid4()), **({"If-Match": seen} if seen else {})}
+        if files:
+            headers["Content-Type"], body = _multipart(body, files)
         answer = self._call("POST", way, body, headers)
         return {**answer.body, "address": answer.headers.get("Location") or way.rpartition("/")[0]}
 
-    def _call(self, method: str, way: str, body: Any = None, headers: Mapping[str, str] = {}) -> Answer:
+    def _call(
+        self, method: str, way: str, body: Any = None, headers: Mapping[str, str] = {}, *, whole: bool = False
+    ) -> Answer:
+        """Return the answer; with ``whole`` its body as bytes. A body of bytes is sent as it is."""
+        if not way.startswith("/api/"):  # an address that an answer gave: the token goes nowhere else
+            raise ValueError(f"not an address of the API: {way!r}")
         sent = Request(urljoin(f"{self.base}/", way), method=method, headers=dict(headers))  # noqa: S310 - checked in __init__
-        if body is not None:
+        if isinstance(body, bytes):
+            sent.data = body
+        elif body is not None:
             sent.data = json.dumps(body, ensure_ascii=False).encode()
             sent.add_header("Content-Type", "application/json")
         if self.token:
@@ -124,7 +165,7 @@ class Client:
             last = not again or turn == self.tries - 1
             try:
                 with _opener.open(sent, timeout=self.timeout) as response:
-                    return Answer(response.status, response.headers, json.load(response))
+                    return Answer(response.status, response.headers, response.read() if whole else json.load(response))
             except HTTPError as error:
                 problem = _problem(error)
                 if error.code not in _AGAIN or last:
@@ -147,6 +188,34 @@ class _Nowhere(HTTPRedirectHandler):
 
 
 _opener = build_opener(_Nowhere)
+
+
+def _address(record: Mapping[str, Any]) -> str:
+    """Return where a record is found, as it was read or as an act gave it."""
+    service = record.get("service") or str(record["address"]).split("/")[2]
+    return f"/api/{service}/{quote(record['number'])}"
+
+
+def _read(file: File) -> tuple[str, bytes]:
+    if isinstance(file, tuple):
+        return file
+    path = Path(file)
+    return path.name, path.read_bytes()
+
+
+def _multipart(body: Any, files: Sequence[File]) -> tuple[str, bytes]:
+    """Return the media type and the bytes of a body with files (RFC 7578; names as RFC 8187 writes them)."""
+    mark = uuid4().hex
+    parts = [('name="body"', "application/json", json.dumps(body, ensure_ascii=False).encode())]
+    for name, content in map(_read, files):
+        parts.append((f"name=\"files\"; filename*=UTF-8''{quote(name, safe='')}", "application/octet-stream", content))
+    made = b"".join(
+        f"--{mark}\r\nContent-Disposition: form-data; {said}\r\nContent-Type: {kind}\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for said, kind, content in parts
+    )
+    return f"multipart/form-data; boundary={mark}", made + f"--{mark}--\r\n".encode()
 
 
 def _problem(error: HTTPError) -> Problem:

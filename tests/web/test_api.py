@@ -1,8 +1,10 @@
 """The API: the same door, for machines."""
 
+import json
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from gongzhi.kernel.context import acting
@@ -149,3 +151,47 @@ def test_every_action_has_an_operation_with_its_form(city: Any) -> None:
             form = described["components"]["schemas"][f"{service.code}_{action.code}_form"]
             assert set(form["properties"] or {}) == set(service.form(action).fields)
     assert Client().get("/api/docs").status_code == 200
+
+
+def test_an_act_takes_its_files_with_it(machines: Any, ids: Any) -> None:
+    operator, handler = machines["operator"], machines["cgj"]
+
+    def send(machine: Machine, way: str, body: Any, files: Any, **headers: str) -> Any:
+        parts = {"body": json.dumps(body), "files": files}
+        return machine.client.post(f"/api{way}", parts, headers={**machine.headers, **headers})
+
+    def files() -> Any:
+        return [SimpleUploadedFile("路灯 💡.txt", b"x"), SimpleUploadedFile("\u65e0 .txt", b"y")]
+
+    made = send(operator, "/request", {"form": {"detail": "路灯不亮"}}, files(), **{"Idempotency-Key": "with-files"})
+    assert made.status_code == 201, made.content
+    number = made.json()["number"]
+    again = send(operator, "/request", {"form": {"detail": "路灯不亮"}}, files(), **{"Idempotency-Key": "with-files"})
+    assert again.json() == {**made.json(), "repeated": True}
+    assert [file["action"] for file in operator.get(f"/request/{number}/files").json()] == ["file", "file"]
+    form = {"agency": ids[0]["cgj"], "category": "build"}
+    refused = send(operator, f"/request/{number}/assign", {"form": form, "version": 1}, files())
+    assert refused.status_code == 422
+    assert list(refused.json()["errors"]) == ["files"]
+    operator.post(f"/request/{number}/assign", {"form": form, "version": 1})
+    handler.post(f"/request/{number}/accept", {"version": 2})
+    program = [SimpleUploadedFile("检修.jpg", b"MZ" + bytes(200))]
+    assert (
+        send(handler, f"/request/{number}/answer", {"form": {"answer": "修好"}, "version": 3}, program).status_code
+        == 422
+    )
+    assert handler.get(f"/request/{number}").json()["stage"] == "working"
+    done = send(handler, f"/request/{number}/answer", {"form": {"answer": "修好"}}, files(), **{"If-Match": '"3"'})
+    assert done.json()["stage"] == "answered"
+    broken = handler.client.post("/api/request", {"body": "{", "files": files()}, headers=operator.headers)
+    assert (broken.status_code, broken.json()["type"]) == (400, "/api/problems/unread")
+
+
+def test_a_body_that_is_far_too_big_is_a_problem(machines: Any) -> None:
+    answer = machines["operator"].client.post(
+        "/api/request/x/files", b"x", content_type="application/octet-stream", headers=machines["operator"].headers,
+        CONTENT_LENGTH=str(10**9),
+    )  # fmt: skip
+    assert (answer.status_code, answer["Content-Type"]) == (413, "application/problem+json")
+    assert (answer.json()["type"], answer.json()["status"]) == ("/api/problems/too-big", 413)
+    assert answer.json()["detail"]

@@ -2,12 +2,15 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gongzhi.client import Client, Lost, Problem
+from gongzhi.kernel import second_factor
 from tests.web.pages import PASSWORD
 from tests.web.serving import served
 
@@ -85,6 +88,48 @@ def test_an_answer_lost_on_the_way_is_asked_for_again_and_made_once(operator: Cl
     line.lost = 0
     again = client.create("request", key=lost.value.key, detail="没有回音的事")
     assert again["repeated"]
+
+
+def test_files_go_there_and_back(operator: Client, ids: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "井盖 坏了 🔧.txt"
+    photo.write_bytes("东侧第二个".encode())
+    made = operator.create("request", detail="井盖坏了", files=[photo, ("第二份.txt", b"2")])
+    sent = operator.upload(made, photo, note="补一张")
+    operator.upload(made, ("a&b=c?d#e.txt", b"x"))
+    found = operator.files(made)
+    assert [file["name"] for file in found] == [photo.name, "第二份.txt", photo.name, "a&b=c_d#e.txt"]
+    assert found[2] == sent
+    assert operator.download(sent) == photo.read_bytes()
+    record = operator.get("request", made["number"])
+    assert [file["action"] for file in operator.files(record)] == ["file", "file", "attach", "attach"]
+    with pytest.raises(Problem) as refused:
+        operator.upload(made, ("照片.jpg", b"MZ" + bytes(100)))
+    assert refused.value.body["errors"]["files"]
+    with pytest.raises(ValueError, match="not an address of the API"):
+        operator.download({"href": "//elsewhere.example/api/x"})
+
+
+def test_an_upload_whose_answer_is_lost_is_kept_once(operator: Client, address: str) -> None:
+    made = operator.create("request", detail="断线时补充附件")
+    line = _Line(address, lost=2)
+    Client(line.address, operator.token, patience=0.01).upload(made, ("一份.txt", b"1"))
+    assert len(operator.files(made)) == 1
+
+
+def test_a_code_of_the_phone_and_a_post_go_with_signing_in(address: str, actor: Any) -> None:
+    who = actor("operator2")
+    secret = second_factor.begin(who)
+    second_factor.prove(who, second_factor.code_at(secret, time.time() - second_factor.STEP))
+    code = second_factor.code_at(secret, time.time())
+    client = Client(address)
+    with pytest.raises(Problem) as without:
+        client.sign_in("operator2", PASSWORD)
+    assert without.value.status == 401
+    said = client.sign_in("operator2", PASSWORD, code=code, post=who.post)
+    assert (said["post"], said["expires_in"]) == (who.post, 12 * 3600)
+    assert client.search("没有的词") == []
+    with pytest.raises(Problem):
+        Client(address).sign_in("operator2", PASSWORD, code=code)  # a code holds once
 
 
 def test_nothing_listens(city: str) -> None:

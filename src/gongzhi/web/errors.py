@@ -8,11 +8,16 @@ from django.utils.translation import gettext as _
 
 from gongzhi.kernel.refusals import ABSENT
 
+_KINDS = {400: "unread", 404: "absent", 413: "too-big", 429: "many", 500: "broken"}
+"""Problems of the API that are found before it is reached (``web.api.problems``)."""
+
 
 def error(request: HttpRequest, status: int, title: str, text: str, **more: Any) -> HttpResponse:
     """Return an error page, or JSON where the API was called."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"detail": text}, status=status)
+        kind = f"/api/problems/{_KINDS[status]}" if status in _KINDS else "about:blank"
+        body = {"type": kind, "title": title, "status": status, "detail": text, "instance": request.path}
+        return JsonResponse(body, status=status, content_type="application/problem+json")  # RFC 9457
     inside = request.path.startswith("/work")
     return render(request, "web/error.html", {"title": title, "text": text, "inside": inside, **more}, status=status)
 

@@ -17,13 +17,15 @@ from gongzhi.kernel.models import Register
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.refusals import Absent, Conflict
 from gongzhi.kernel.service import Service
+from gongzhi.kernel.vault import Upload
 from gongzhi.tongue import later
 from gongzhi.web.api.problems import Stale, Unread, Unversioned
-from gongzhi.web.api.schemas import REFUSALS, DoneOut, body_schema
+from gongzhi.web.api.schemas import REFUSALS, TAKEN, DoneOut, body_schema, multipart
+from gongzhi.web.asked import uploads
 
 _NUMBERS_KEPT = 20_000
 _numbers: dict[tuple[Any, ...], UUID] = {}
-_KEY: Any = Header(None, alias="Idempotency-Key", description=later("重复提交同一个键，只生效一次"))
+IDEMPOTENCY_KEY: Any = Header(None, alias="Idempotency-Key", description=later("重复提交同一个键，只生效一次"))
 _SEEN: Any = Header(None, alias="If-Match", description=later("读到的 ETag；别人先改过时得到 412"))
 _ETAG = {"ETag": {"schema": {"type": "string"}, "description": later("现在的版本")}}
 
@@ -34,26 +36,26 @@ def add_action(router: Router, service: Service, action: Action) -> None:
     view: Callable[..., Any]
     if action.creates:
 
-        def create(request: HttpRequest, sent: body, key: str | None = _KEY) -> HttpResponse:
-            done = _run(request, service, action, None, sent, None, key)
+        def create(request: HttpRequest, sent: body, key: str | None = IDEMPOTENCY_KEY) -> HttpResponse:
+            done = _do(request, service, action, None, sent, None, key)
             _remember(_place(service, done.number), done.record)
-            return _answer(done, 201, f"/api/{service.code}/{done.number}")
+            return answer(done, 201, f"/api/{service.code}/{done.number}")
 
         view, address, status = create, "", 201
     else:
 
         def change(
-            request: HttpRequest, number: str, sent: body, key: str | None = _KEY, seen: str | None = _SEEN
+            request: HttpRequest, number: str, sent: body, key: str | None = IDEMPOTENCY_KEY, seen: str | None = _SEEN
         ) -> HttpResponse:
             actor: Actor = request.auth  # type: ignore[attr-defined]
             try:
-                record = _key_of(actor, service, number)
+                record = key_of(actor, service, number)
             except Absent:
                 first = first_answer(actor, key)
                 if first is None or (first[0].number, *first[1:]) != (number.upper(), service.code, action.code):
                     raise
-                return _answer(first[0], 200)
-            return _answer(_run(request, service, action, record, sent, seen, key), 200)
+                return answer(first[0], 200)
+            return answer(_do(request, service, action, record, sent, seen, key), 200)
 
         view, address, status = change, f"/{{number}}/{action.code}", 200
     # No response schema at run time: the answer is made by us, and checking it again would cost as much as the request.
@@ -62,25 +64,37 @@ def add_action(router: Router, service: Service, action: Action) -> None:
         "headers": _ETAG,
         "content": {"application/json": {"schema": DoneOut.json_schema()}},
     }
+    extra: dict[str, Any] = {"responses": {status: done_body}}
+    refusals = REFUSALS
+    if action.files:
+        extra, refusals = extra | multipart(service, action), REFUSALS | TAKEN
     router.post(
         address, summary=action.title, description=action.hint or action.title, operation_id=f"{service.code}_{action.code}",
-        response=REFUSALS, openapi_extra={"responses": {status: done_body}},
+        response=refusals, openapi_extra=extra,
     )(view)  # fmt: skip
 
 
-def _run(
+def _do(
     request: HttpRequest, service: Service, action: Action, record: Any, sent: Any, seen: str | None, key: str | None
 ) -> Done:
-    """Do the action. Raises what ``act()`` raises, Unversioned, Unread and Stale."""
-    form = sent.form.model_dump(exclude_none=True)
-    actor: Actor = request.auth  # type: ignore[attr-defined]
+    """Do the action with the body that came, and the files beside it. Raises what ``run`` raises, and Unread."""
     version = _version(seen) if seen else getattr(sent, "version", None)
+    form, files = sent.form.model_dump(exclude_none=True), uploads(request)
+    return run(request, service, action, record, form, version, key, files, condition=bool(seen))
+
+
+def run(
+    request: HttpRequest, service: Service, action: Action, record: Any, form: Any, version: int | None,
+    key: str | None, files: list[Upload], *, condition: bool = False,
+) -> Done:  # fmt: skip
+    """Do the action. Raises what ``act()`` raises, Unversioned, and Stale where the version was a ``condition``."""
+    actor: Actor = request.auth  # type: ignore[attr-defined]
     if action.versioned and not action.creates and version is None:
         raise Unversioned
     try:
-        return act(actor, service.code, action.code, record=record, version=version, form=form, key=key)
+        return act(actor, service.code, action.code, record=record, version=version, form=form, key=key, files=files)
     except Conflict as conflict:
-        raise (Stale(conflict) if seen else conflict) from None
+        raise (Stale(conflict) if condition else conflict) from None
 
 
 def _version(seen: str) -> int:
@@ -90,10 +104,11 @@ def _version(seen: str) -> int:
     return int(text)
 
 
-def _answer(done: Done, status: int, location: str = "") -> HttpResponse:
+def answer(done: Done, status: int, location: str = "", **more: Any) -> HttpResponse:
+    """Return what was done, with ``more`` beside it."""
     body = {
         "record": str(done.record), "number": done.number, "version": done.version, "stage": done.stage,
-        "repeated": done.repeated, "follow": done.follow,
+        "repeated": done.repeated, "follow": done.follow, **more,
     }  # fmt: skip
     response = HttpResponse(orjson.dumps(body), content_type="application/json", status=status)
     response["ETag"] = f'"{done.version}"'
@@ -107,7 +122,7 @@ def _place(service: Service, number: str) -> tuple[Any, ...]:
     return where["HOST"], where["PORT"], where["NAME"], service.code, number
 
 
-def _key_of(actor: Actor, service: Service, number: str) -> UUID:
+def key_of(actor: Actor, service: Service, number: str) -> UUID:
     """Return the id of the record, which may also be given instead of its number. Raises Absent.
 
     A number keeps its record for ever, so it is remembered, whoever asked first: what the actor may do with the record

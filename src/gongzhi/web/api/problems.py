@@ -12,6 +12,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from gongzhi.kernel.act import Absent, Conflict, Invalid, Refused, Unreachable
 from gongzhi.kernel.context import NoPost
 from gongzhi.kernel.refusals import KeyReused, PartsOpen
+from gongzhi.kernel.vault import NoRoom, Rejected
 from gongzhi.tongue import later
 
 MEDIA = "application/problem+json"
@@ -31,12 +32,19 @@ _KINDS: Mapping[str, tuple[int, str, str]] = {
     ),
     "refused": (409, later("现在不能这样办理"), later("记录的情况不允许这一步，detail 说明原因。")),
     "parts-open": (409, later("还有分项没有办结"), later("count 是没有办结的分项数。")),
+    "gone": (410, later("附件已不能读取"), later("附件的内容已按保存期限销毁，或文件已损坏。")),
     "stale": (412, later("记录已经变了"), later("If-Match 里的版本不是现在的版本；其余各项与 conflict 相同。")),
+    "too-big": (413, later("文件太大"), later("一次提交的全部内容合起来太大，请分几次提交。")),
     "invalid": (422, later("填写的内容有误"), later("errors 按表单项列出各自的错误。")),
     "key-reused": (422, later("Idempotency-Key 已用于另一项操作"), later("同一个键只能用于同一次操作。")),
     "unversioned": (428, later("缺少版本"), later("这一步要带上读到的版本：If-Match 请求头，或正文里的 version。")),
     "many": (429, later("请求太频繁"), later("请稍后再试。")),
     "broken": (500, later("服务器出错"), later("操作没有生效，可以带着同一个 Idempotency-Key 再试。")),
+    "no-room": (
+        507,
+        later("服务器的磁盘已满"),
+        later("附件没有保存，操作没有生效。可以带着同一个 Idempotency-Key 再试。"),
+    ),
     "unreachable": (503, later("暂时连不上数据库"), later("可以带着同一个 Idempotency-Key 再试，不会重复办理。")),
 }
 
@@ -119,6 +127,10 @@ _SAYS = {
 def handle(api: NinjaAPI) -> None:
     """Let every error of the API be a problem."""
     api.exception_handler(Refused)(of)
+    api.exception_handler(Rejected)(
+        lambda request, error: problem("invalid", request, str(error), errors={"files": [str(error)]})
+    )
+    api.exception_handler(NoRoom)(lambda request, error: problem("no-room", request, str(error)))
     api.exception_handler(NoPost)(lambda request, error: problem("unauthorized", request, str(error)))
     api.exception_handler(AuthenticationError)(
         lambda request, _other: problem("unauthorized", request, _("请先用 POST /api/token 取得令牌。"))

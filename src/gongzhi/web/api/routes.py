@@ -21,6 +21,7 @@ from gongzhi.kernel.search import find
 from gongzhi.kernel.service import Service, services
 from gongzhi.tongue import listed
 from gongzhi.web.api.doing import add_action
+from gongzhi.web.api.files import add_files
 from gongzhi.web.api.problems import Unread
 from gongzhi.web.api.schemas import REFUSALS, FoundOut, HistoryOut, facts_out, page_schema, record_schema
 from gongzhi.web.api.token import Bearer
@@ -35,6 +36,7 @@ def add_services(api: NinjaAPI) -> None:
         _reading(router, service)
         for action in service.procedure:
             add_action(router, service, action)
+        add_files(router, service)
         api.add_router(f"/{service.code}", router)
 
 

@@ -11,6 +11,7 @@ from gongzhi.kernel.fields import Code, Fact, FlagChoice, Money, MoneyField
 from gongzhi.kernel.forms import AgencyField, PlaceField, PointField
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
+from gongzhi.kernel.vault import limits
 
 
 class Strict(Schema):
@@ -61,6 +62,29 @@ REFUSALS: dict[int, Any] = {
     400: ErrorOut, 401: ErrorOut, 404: ErrorOut, 409: ConflictOut, 412: ConflictOut, 422: InvalidOut, 428: ErrorOut,
     503: ErrorOut,
 }  # fmt: skip
+
+
+TAKEN: dict[int, Any] = {413: ErrorOut, 507: ErrorOut}
+"""What may be wrong beside, where files are sent."""
+BINARY = {"type": "string", "format": "binary"}
+
+
+class FileOut(Schema):
+    """An attachment: its name as it was admitted, the type that its content has, bytes, and where it is read."""
+
+    file: str
+    name: str
+    media_type: str
+    size: int
+    at: str
+    action: str
+    href: str
+
+
+class UploadedOut(DoneOut):
+    """The files are kept; ``files`` are the ones of this act."""
+
+    files: list[FileOut]
 
 
 class FoundOut(Schema):
@@ -136,6 +160,20 @@ def body_schema(service: Service, action: Action) -> type[Schema]:
         words = _("读到的版本号，也可以用 If-Match；别人先改过时得到 409")
         fields["version"] = (int | None, Field(None, description=words))
     return create_model(f"{service.code}_{action.code}", __base__=Strict, **fields)
+
+
+def multipart(service: Service, action: Action) -> dict[str, Any]:
+    """Return what OpenAPI says beside the JSON body of an act that takes files: the same body as one part, and the files."""
+    schema = {
+        "type": "object",
+        "required": ["body"],
+        "properties": {
+            "body": {"$ref": f"#/components/schemas/{service.code}_{action.code}"},
+            "files": {"type": "array", "items": BINARY, "maxItems": limits().files},
+        },
+    }
+    encoding = {"body": {"contentType": "application/json"}}
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}}
 
 
 def _fact_type(fact: Fact) -> Any:
