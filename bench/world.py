@@ -129,8 +129,9 @@ _REST = (
     WHERE r.stage IN ('closed', 'answered')
     """,
     """
-    INSERT INTO notice (record_id, agency_id, kind, text, at, once, spread)
-    SELECT id, agency_id, 'arrived', '新到：' || title, stage_at, 'bench ' || id, true FROM register
+    INSERT INTO notice (record_id, agency_id, kind, about, at, once, spread)
+    SELECT id, agency_id, 'assigned', jsonb_strip_nulls(jsonb_build_object('due', due_at, 'action', 'accept')), stage_at,
+        'bench ' || id, true FROM register
     WHERE service = 'request' AND (closed_at IS NULL OR opened_at > now() - interval '90 days')
     """,
     """

@@ -14,11 +14,13 @@ import smpplib.smpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gongzhi.channels import sending
-from gongzhi.channels.models import Message, Outage
+from gongzhi.channels import choices, sending
+from gongzhi.channels.models import Choice, Message, Outage
 from gongzhi.channels.queue import Line, Said, post
 from gongzhi.channels.sms import MOST_PARTS, split
+from gongzhi.kernel.act import Done
 from gongzhi.kernel.context import Actor
+from tests.channels.conftest import NOON, send
 
 Proven = Callable[..., Actor]
 _NOBODY = SimpleNamespace(sequence=0, next_sequence=lambda: 0)
@@ -117,6 +119,24 @@ def test_a_chinese_message_arrives_in_parts(centre: Centre, proven: Proven) -> N
     assert len({head[3] for head in heads}) == 1
     assert "".join(pdu.short_message[6:].decode("utf-16-be") for pdu in centre.arrived) == text
     assert state() == "sent"
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("language", "expected"), [("", "转到您单位，请在 "), ("en", "is now with your agency: Accept by ")]
+)
+def test_a_notice_comes_in_the_language_of_its_reader(
+    centre: Centre, proven: Proven, give: Callable[..., Done], language: str, expected: str
+) -> None:
+    who = proven("zjj", "13900000000", "sms")
+    choices.keep(Choice(account_id=who.account, language=language, how={"sms:assigned": "now"}))
+    done = give("路灯不亮")
+    assert send(NOON) == 1
+    parts = [pdu.short_message[6 * bool(pdu.esm_class) :] for pdu in centre.arrived]
+    said = "".join(part.decode("utf-16-be") for part in parts)
+    assert said.startswith(done.number)
+    assert expected in said
+    assert f"https://gongzhi.example.org/work/r/{done.number}" in said
 
 
 def test_a_plain_message_is_one_in_the_gsm_alphabet(centre: Centre, proven: Proven) -> None:

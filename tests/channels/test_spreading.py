@@ -1,6 +1,7 @@
 """From a notice to a mail: to whom, when, how many."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,10 +11,10 @@ from django.utils import timezone
 
 from gongzhi.channels import choices, sending
 from gongzhi.channels.models import Choice, Delivery, Message
-from gongzhi.kernel import directory
+from gongzhi.kernel import contacts, directory
 from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.codes import titles
-from gongzhi.kernel.context import Actor
+from gongzhi.kernel.context import Actor, actor_of
 from tests.channels.conftest import NOON, SITE, send, tick
 from tests.channels.servers import Mailbox
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("told")
 
 Of = Callable[[str], Actor]
 Proven = Callable[..., Actor]
+HAN = re.compile("[\u3400-\u9fff]")
 
 
 def text(mail: Any) -> str:
@@ -44,8 +46,6 @@ def test_who_owes_it_gets_one_mail_with_a_link_and_nobody_else(
 
 
 def test_an_unproven_address_gets_nothing(mailbox: Mailbox, actor: Of, give: Callable[..., Done]) -> None:
-    from gongzhi.kernel import contacts
-
     admin, someone = actor("admin"), actor("zjj")
     contacts.put_for(admin, someone.account, "mail", "entered@example.org")
     give()
@@ -150,20 +150,49 @@ def test_a_digest_over_a_holiday_is_one_mail_on_the_first_working_day(
     assert "2 条" in mailbox.arrived[0][1]["Subject"]
 
 
-def test_a_mail_is_in_the_readers_language(mailbox: Mailbox, proven: Proven, give: Callable[..., Done]) -> None:
-    who = proven("zjj")
-    choices.keep(Choice(account_id=who.account, language="en"))
-    give()
-    assert send(NOON) == 1
-    assert mailbox.arrived[0][1]["Content-Language"] == "en"
+@pytest.fixture
+def colleague(actor: Of, ids: Any) -> Iterator[Actor]:
+    """Somebody of the agency ``zjj`` with a proven address who reads English."""
+    admin = actor("admin")
+    account = directory.add_account(admin, "colleague", "同事", "a long password")
+    post = directory.add_post(admin, account, ids[0]["zjj"], "handler", admin.place)
+    made = actor_of(post)
+    contacts.confirm(made, "mail", contacts.put(made, "mail", "colleague@example.org"))
+    yield made
+    directory.end_post(admin, post)
+
+
+def test_the_same_notice_is_worded_for_each_reader_in_mails_and_digests(
+    mailbox: Mailbox, proven: Proven, give: Callable[..., Done], colleague: Actor
+) -> None:
+    """Whoever chose no language is written to in the city's."""
+    other = proven("zjj")
+    choices.keep(Choice(account_id=colleague.account, language="en"))
+    done = give()
+    assert send(NOON) == 2
+    mails = {to.partition("@")[0]: mail for to, mail, _raw in mailbox.arrived}
+    assert {to: mail["Content-Language"] for to, mail in mails.items()} == {"zjj": "zh-hans", "colleague": "en"}
+    assert mails["zjj"]["Subject"].startswith(f"{done.number}《路灯不亮，请派人检修。》转到您单位，请在 ")
+    subject = mails["colleague"]["Subject"]
+    assert subject.startswith(f"{done.number} “路灯不亮，请派人检修。” is now with your agency: Accept by ")
+    assert not HAN.search(text(mails["colleague"]).replace("路灯不亮，请派人检修。", ""))
+    for who, language in ((colleague, "en"), (other, "")):
+        choices.keep(Choice(account_id=who.account, language=language, how={"mail:assigned": "digest"}))
+    for _ in range(2):
+        give()
+    assert send(NOON + timedelta(days=1)) == 0
+    assert send(NOON + timedelta(days=2)) == 2
+    mails = {to.partition("@")[0]: mail for to, mail, _raw in mailbox.arrived[2:]}
+    assert "新转来（2 条）" in text(mails["zjj"])
+    assert text(mails["zjj"]).count("转到您单位") == 2
+    assert "Newly assigned (2)" in text(mails["colleague"])
+    assert text(mails["colleague"]).count("is now with your agency") == 2
+    assert not HAN.search(text(mails["colleague"]).replace("路灯不亮，请派人检修。", ""))
 
 
 def test_who_lost_the_post_meanwhile_learns_nothing_more(
     mailbox: Mailbox, proven: Proven, give: Callable[..., Done], actor: Of, ids: Any
 ) -> None:
-    from gongzhi.kernel import contacts
-    from gongzhi.kernel.context import actor_of
-
     admin = actor("admin")
     account = directory.add_account(admin, "leaver", "要离任的人", "a long password")
     post = directory.add_post(admin, account, ids[0]["zjj"], "handler", admin.place)

@@ -1,16 +1,20 @@
 """What happens without a person: notices, amber, red, escalation, closing what nobody rated."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from django.utils.translation import override
 
 from gongzhi.kernel import workdays
-from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.act import Done, act, execute
 from gongzhi.kernel.context import Actor, acting, clock_actor, loader_actor, portal_actor
+from gongzhi.kernel.dates import brief
 from gongzhi.kernel.models import DeadlineKept, Notice, Register
+from gongzhi.kernel.notices import worded
 from gongzhi.kernel.worker import tell_outbox, tick, watch_deadlines
 from tests.kernel.conftest import category
 from tests.kernel.people import People
@@ -123,6 +127,83 @@ def test_who_asks_for_time_is_told_of_at_the_dispatch_office_and_a_task_at_its_a
     tick()
     assert "changed" in told(crew.manager, made)
     assert "task" in told(crew.handler, made)
+
+
+def said(actor: Actor, done: Done, kind: str, language: str) -> list[str]:
+    """Return the sentences of a kind in one reader's language, with number and title out of the way."""
+    with acting(actor), override(language):
+        record = Register.objects.get(pk=done.record)
+        found = [worded(n) for n in Notice.objects.filter(record=record, kind=kind).select_related("record")]
+    what = {"zh-hans": "{}《{}》", "en": "{} “{}”"}[language].format(record.number, record.title[:40])
+    assert all(text.startswith(what) for text in found)
+    return [text.removeprefix(what) for text in found]
+
+
+def test_a_notice_is_worded_when_it_is_read_in_the_language_of_whoever_reads(crew: People, request_in: Make) -> None:
+    made = request_in("assigned")
+    act(crew.handler, "request", "task", record=made.record, form={"task": "现场复查", "task_days": 2})
+    done = act(crew.handler, "request", "accept", record=made.record, version=made.version)
+    form = {"asked_days": 3, "reason": "等待配件"}
+    act(crew.handler, "request", "ask_time", record=made.record, version=done.version, form=form)
+    with override("en"):  # whatever language the worker runs in
+        tick()
+    assert said(crew.handler, made, "task", "zh-hans") == ["有一项任务交给您单位"]
+    assert said(crew.handler, made, "task", "en") == [": your agency was given a task"]
+    [chinese], [english] = (said(crew.handler, made, "assigned", language) for language in ("zh-hans", "en"))
+    with acting(crew.handler):
+        due = DeadlineKept.objects.get(record_id=made.record, stage="assigned").due_at  # of the step that it tells of
+    with override("zh-hans"):
+        assert chinese == f"转到您单位，请在 {brief(due)} 前签收"
+    with override("en"):
+        assert english == f" is now with your agency: Accept by {brief(due)}"
+    agency = crew.handler.agency_title
+    assert said(crew.manager, made, "changed", "zh-hans") == [f"：{agency}申请延期"]
+    assert said(crew.manager, made, "changed", "en") == [f": Ask for more time ({agency})"]
+
+
+def test_amber_red_and_escalated_notices_say_until_when_in_each_language(crew: People) -> None:
+    late, soon = past(crew, 60, ("assign", 59), ("accept", 58)), past(crew, 0.01, ("assign", 0.005))
+    due = held(soon).due_at
+    assert due is not None
+    watch_deadlines()
+    watch_deadlines(max(workdays.amber(timezone.now(), due), timezone.now()) + timedelta(minutes=1))
+    tell_outbox()
+    for language, red, amber, escalated in (
+        ("zh-hans", "已经超期：", "期限将到：", "已被催办，请尽快处理"),
+        ("en", " is overdue since ", " is due soon: ", " was escalated; please deal with it soon"),
+    ):
+        with override(language):
+            assert said(crew.handler, late, "red", language) == [red + brief(held(late).due_at)]
+            assert said(crew.handler, soon, "amber", language) == [amber + brief(due)]
+        assert escalated in said(crew.handler, late, "escalated", language)
+
+
+def test_a_notice_of_the_release_before_keeps_its_sentence_and_an_act_no_longer_declared_still_has_one(
+    crew: People, request_in: Make, owner: Any
+) -> None:
+    made = request_in("assigned")
+    old = f"{made.number}《路灯不亮》转到您单位，请在 11月24日 17:30 前受理"
+    with owner.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO notice (record_id, agency_id, kind, text, at, once) VALUES (%s, %s, 'assigned', %s, now(), 'old')",
+            [made.record, crew.agencies["a"], old],
+        )
+        cursor.execute(
+            "INSERT INTO notice (record_id, agency_id, kind, about, at, once) VALUES (%s, %s, 'changed', %s, now(), 'gone')",
+            [made.record, crew.agencies["a"], '{"action": "no_longer_there", "by": 1}'],
+        )
+    with acting(crew.handler), override("en"):
+        assert worded(Notice.objects.select_related("record").get(once="old")) == old
+    assert said(crew.handler, made, "changed", "en") == [" has changed"]
+
+
+def test_a_worker_of_the_release_before_may_still_tell_a_finished_sentence(crew: People, request_in: Make) -> None:
+    made, clock = request_in("assigned"), clock_actor()
+    old = [{"record": str(made.record), "agency": crew.agencies["a"], "kind": "task", "text": "一句写好的话",
+            "at": timezone.now().isoformat(), "once": "told before"}]  # fmt: skip
+    assert execute("SELECT kernel.tell(%s::bigint, %s::jsonb, '', 0, NULL)", [clock.post, json.dumps(old)])[0] == 1
+    with acting(crew.handler):
+        assert worded(Notice.objects.select_related("record").get(once="told before")) == "一句写好的话"
 
 
 def test_a_worker_that_falls_between_telling_and_moving_on_tells_nothing_twice(

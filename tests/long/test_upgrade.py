@@ -1,11 +1,14 @@
 """A city of the release before, with people's matters in it, becomes one of this release while its old pages still work."""
 
+import html
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -72,6 +75,36 @@ def _serving(home: Path, source: Path) -> Iterator[Client]:
         web.wait(60)
 
 
+def _work(home: Path, source: Path, until: str) -> None:
+    """Let the worker of this source run until the query counts something."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "gongzhi.cli.main", "worker"], env=_environment(home, source), cwd=home,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(30):
+            if '"count": 0' not in _run(home, source, "db", "sql", until, "--as", "owner", "--json"):
+                return
+            time.sleep(1)
+        pytest.fail("the worker told nothing")
+    finally:
+        worker.terminate()
+        worker.wait(60)
+
+
+def _notices(base: str, language: str) -> str:
+    """Return the operator's page of notices, as a browser gets it in this language."""
+    web = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    web.addheaders = [("Accept-Language", language)]
+    form = web.open(f"{base}/signin").read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+    assert token
+    told = {"login": "operator", "password": "gongzhi2026", "csrfmiddlewaretoken": token[1]}
+    web.open(f"{base}/signin", urllib.parse.urlencode(told).encode())
+    page: str = web.open(base + "/work/notices").read().decode()
+    return re.sub(r"</?span[^>]*>", "", html.unescape(page))
+
+
 @pytest.mark.timeout(900)
 def test_a_populated_city_of_the_release_before_is_upgraded_while_its_old_pages_work(old: Path, tmp_path: Path) -> None:
     home, new = tmp_path, ROOT / "src"
@@ -79,6 +112,7 @@ def test_a_populated_city_of_the_release_before_is_upgraded_while_its_old_pages_
     _run(home, old, "init", "--city", "huaian", "--sample", "small")
     with _serving(home, old) as before:
         first = before.create("request", detail="升级以前的一条：路灯不亮", point=[119.02, 33.60])
+        _work(home, old, "SELECT count(*) FROM notice WHERE text <> ''")
         counted = _run(home, old, "db", "sql", "SELECT count(*) FROM entry", "--as", "owner")
         said = _run(home, new, "upgrade")
         assert "已备份到" in said
@@ -97,6 +131,15 @@ def test_a_populated_city_of_the_release_before_is_upgraded_while_its_old_pages_
         third = after.create("request", detail="新网页上的一条")
         assert third["number"] > second["number"]
         assert len(list(after.list("house"))) > 0
+        _work(home, new, "SELECT count(*) FROM notice WHERE text = ''")
+        kept = f"{first['number']}《升级以前的一条：路灯不亮》转到您单位"
+        for language, fresh in (
+            ("zh-hans", f"{third['number']}《新网页上的一条》转到您单位"),
+            ("en", f"{third['number']} “新网页上的一条” is now with your agency"),
+        ):
+            page = _notices(after.base, language)
+            assert kept in page  # what was told before the upgrade keeps its sentence
+            assert fresh in page
     assert "已是这个版本" in _run(home, new, "upgrade")
     assert len(list((home / "backups").glob("*.tar"))) == 1  # nothing to do, nothing to back up
     _run(home, new, "check")

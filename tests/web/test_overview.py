@@ -30,6 +30,20 @@ def test_notices_come_to_the_agency_and_are_read_by_each_for_themselves(
     assert done.number not in text(at_desk("jy").get("/work/notices"))
 
 
+def test_the_same_notice_is_read_in_chinese_by_one_and_in_english_by_another(
+    at_desk: Any, actor: Any, ids: Any, filed: Any
+) -> None:
+    done = assign(actor, ids, filed(title="桥下<b>积水"), "hb")
+    tick()
+    chinese, english = at_desk("hb"), at_desk("hb")
+    english.cookies["gongzhi_language"] = "en"
+    chinese.cookies["gongzhi_language"] = "zh-hans"
+    assert f"{done.number}《桥下&lt;b&gt;积水》转到您单位，请在 " in chinese.get("/work/notices").content.decode()
+    page = english.get("/work/notices").content.decode()
+    title = '<span lang="zh-Hans">桥下</span>&lt;b&gt;<span lang="zh-Hans">积水</span>'
+    assert f"{done.number} “{title}” is now with your agency: Accept by " in page
+
+
 def test_the_list_filters_by_what_the_declaration_names(at_desk: Any, filed: Any) -> None:
     wanted, other = filed(nature="advice", title="一条建议"), filed(nature="complaint", title="一条投诉")
     client = at_desk("operator")

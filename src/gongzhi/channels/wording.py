@@ -1,4 +1,4 @@
-"""What a message about notices says, in the reader's language. The notices' own sentences come from the kernel."""
+"""What a message about notices says, in the reader's language. A notice's own sentence comes from ``kernel.notices``."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from gongzhi.channels.choices import ALL, KINDS, stop_token
 from gongzhi.channels.config import site
 from gongzhi.channels.queue import Line, Said
 from gongzhi.kernel.models import Notice
+from gongzhi.kernel.notices import worded
 
 SHOWN = 20
 """Notices of a kind that a message names; the others are counted."""
@@ -28,11 +29,12 @@ class Item:
     def of(cls, notice: Notice) -> "Item":
         """Return the notice; of a quiet service without the title, which may name a person."""
         record = notice.record
-        text = notice.text
         if record.service.quiet:
             text = _("{kind}：{service} {number}").format(
                 kind=KINDS.get(notice.kind, notice.kind), service=record.service.title, number=record.number
             )
+        else:
+            text = worded(notice)
         return cls(notice.kind, record.number, text)
 
 

@@ -13,13 +13,11 @@ import orjson
 from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from gongzhi.kernel import limits, workdays
+from gongzhi.kernel import limits, notices, workdays
 from gongzhi.kernel.act import act, execute
 from gongzhi.kernel.atlas import atlas
 from gongzhi.kernel.context import Actor, acting, clock_actor
-from gongzhi.kernel.dates import brief
 from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.procedure import Effect, Gives
 from gongzhi.kernel.refusals import Refused
@@ -43,9 +41,9 @@ def tell_outbox() -> int:
         return 0
     with acting(clock):
         entries = Entry.objects.select_related("record", "account", "agency").in_bulk([row[1] for row in rows])
-        notices = [notice for _other, key in rows if key in entries for notice in _of_entry(entries[key])]
+        made = [notice for _other, key in rows if key in entries for notice in _of_entry(entries[key])]
     xid, last = rows[-1]
-    _tell(clock, notices, READER, xid, last)
+    _tell(clock, made, READER, xid, last)
     return len(rows)
 
 
@@ -55,60 +53,35 @@ def _of_entry(entry: Entry) -> Iterable[dict[str, Any]]:
     action = service.procedure.by_code.get(entry.action) if service else None
     if service is None or action is None or entry.loader_id or entry.action == "note":
         return
-    at, body = entry.at, orjson.loads(entry.body)
-    what = _("{number}《{title}》").format(number=record.number, title=record.title[:40])
+    body = orjson.loads(entry.body)
     if action.effect is Effect.TASK:
-        yield _notice(entry, record, body["agency"], "task", _("{what}有一项任务交给您单位").format(what=what), at)
+        yield _notice(entry, body["agency"], "task")
     elif action.effect is Effect.ESCALATE:
         for agency in {record.agency_id, atlas().nearest("dispatch", record.place_path)} - {None}:
-            yield _notice(entry, record, agency, "escalated", _("{what}已被催办，请尽快处理").format(what=what), at)
+            yield _notice(entry, agency, "escalated")
     elif body["agency"] is not None:
         owed = service.procedure.owed(action.target.code)
-        until = (
-            _("，请在 {at} 前{title}").format(at=brief(record.due_at), title=owed.title)
-            if owed and record.due_at
-            else ""
-        )
-        yield _notice(
-            entry, record, body["agency"], "assigned", _("{what}转到您单位{until}").format(what=what, until=until), at
-        )
+        due = body["due"] or (_due(record) if record.version == entry.version else "")
+        yield _notice(entry, body["agency"], "assigned", notices.until(due, owed))
     elif action.tells is not Gives.KEEP:
         agency = atlas().nearest(action.tells.value, record.place_path)
         if agency:
-            yield _notice(
-                entry,
-                record,
-                agency,
-                "changed",
-                _("{what}：{who}{action}").format(what=what, who=entry.agency.short, action=action.title),
-                at,
-            )
+            yield _notice(entry, agency, "changed", notices.made_by(entry, action))
     elif action.versioned and entry.agency_id != record.agency_id:
-        yield _notice(
-            entry,
-            record,
-            record.agency_id,
-            "changed",
-            _("{what}：{who}{action}").format(what=what, who=_by(entry), action=action.title),
-            at,
-        )
+        yield _notice(entry, record.agency_id, "changed", notices.made_by(entry, action))
 
 
-def _by(entry: Entry) -> str:
-    return _("诉求人") if entry.account.login == "portal" else entry.agency.short
-
-
-def _notice(entry: Entry, record: Register, agency: Any, kind: str, text: str, at: datetime) -> dict[str, Any]:
+def _notice(entry: Entry, agency: Any, kind: str, about: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
-        "record": str(record.pk), "agency": agency, "kind": kind, "text": text[:200], "at": at.isoformat(),
+        "record": str(entry.record_id), "agency": agency, "kind": kind, "about": about or {}, "at": entry.at.isoformat(),
         "once": f"{entry.pk}:{agency}",
     }  # fmt: skip
 
 
-def _tell(clock: Actor, notices: Notices, reader: str = "", xid: int = 0, entry: Any = None) -> int:
+def _tell(clock: Actor, made: Notices, reader: str = "", xid: int = 0, entry: Any = None) -> int:
     told: int = execute(
         "SELECT kernel.tell(%s::bigint, %s::jsonb, %s::text, %s::bigint, %s::uuid)",
-        [clock.post, orjson.dumps(notices).decode(), reader, xid, entry],
+        [clock.post, orjson.dumps(made).decode(), reader, xid, entry],
     )[0]
     return told
 
@@ -123,9 +96,9 @@ def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
     now, clock = now or timezone.now(), clock_actor()
     with acting(clock):
         running = Register.objects.filter(closed_at=None, paused_at=None, due_at__isnull=False).exclude(due_source="")
-        amber = list(_told(running.filter(amber_at__lte=now, due_at__gt=now), "amber", _("期限将到")))
+        amber = list(_told(running.filter(amber_at__lte=now, due_at__gt=now), "amber"))
         late = running.filter(due_at__lte=now)
-        red = list(_told(late, "red", _("已经超期")))
+        red = list(_told(late, "red"))
         over = [r for r in late.filter(alert__lt=len(_ESCALATE_AFTER)).order_by("due_at")[:_BATCH] if _overdue(r, now)]
         ended = list(
             Register.objects.filter(closed_at=None, due_at__lte=now, due_source="").order_by("due_at")[:_BATCH]
@@ -142,15 +115,16 @@ def watch_deadlines(now: datetime | None = None) -> dict[str, int]:
     return counts
 
 
-def _told(records: QuerySet[Register], kind: str, words: str) -> Iterable[dict[str, Any]]:
+def _told(records: QuerySet[Register], kind: str) -> Iterable[dict[str, Any]]:
     for record in records.order_by("due_at")[: 4 * _BATCH]:
         yield {
             "record": str(record.pk), "agency": record.agency_id, "kind": kind, "at": timezone.now().isoformat(),
-            "text": _("{number}《{title}》{words}：{at}").format(
-                number=record.number, title=record.title[:40], words=words, at=brief(record.due_at)
-            ),
-            "once": f"{kind}:{record.pk}:{record.due_at.isoformat() if record.due_at else ''}",
+            "about": notices.until(_due(record), None), "once": f"{kind}:{record.pk}:{_due(record)}",
         }  # fmt: skip
+
+
+def _due(record: Register) -> str:
+    return record.due_at.isoformat() if record.due_at else ""
 
 
 def _overdue(record: Register, now: datetime) -> bool:

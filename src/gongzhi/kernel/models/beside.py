@@ -81,7 +81,10 @@ class Notice(models.Model):
     record = models.ForeignKey(Register, models.PROTECT, related_name="notices")
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20)
-    text = models.CharField(max_length=200)
+    about = models.JSONField(default=dict, db_default={})
+    """What its sentence is made of when it is read (``kernel.notices``): codes, ids, moments; no words."""
+    text = models.CharField(max_length=200, default="", db_default="")
+    """The finished sentence, of a notice that a release before has made."""
     at = models.DateTimeField()
     once = models.CharField(max_length=120, unique=True)
     """What makes the notice, so that a worker that starts again does not tell it twice."""

@@ -185,9 +185,11 @@ BEGIN
     IF (SELECT role FROM kernel.reach(p_post)) IS DISTINCT FROM 'clock' THEN
         RAISE EXCEPTION 'only the clock tells' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    INSERT INTO public.notice (record_id, agency_id, kind, text, at, once)
-    SELECT n.record, n.agency, n.kind, n.text, n.at, n.once
-    FROM jsonb_to_recordset(p_notices) AS n(record uuid, agency bigint, kind text, text text, at timestamptz, once text)
+    -- A worker of the release before still tells in finished sentences, until it ends.
+    INSERT INTO public.notice (record_id, agency_id, kind, about, text, at, once)
+    SELECT n.record, n.agency, n.kind, coalesce(n.about, '{}'), coalesce(n.text, ''), n.at, n.once
+    FROM jsonb_to_recordset(p_notices) AS n(record uuid, agency bigint, kind text, about jsonb, text text, at timestamptz,
+                                            once text)
     ON CONFLICT (once) DO NOTHING;
     GET DIAGNOSTICS told = ROW_COUNT;
     IF p_reader <> '' THEN

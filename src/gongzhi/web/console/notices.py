@@ -3,12 +3,15 @@
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from gongzhi.channels.choices import KINDS
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Notice, NoticeRead
+from gongzhi.kernel.notices import worded
 from gongzhi.web.paging import Paged
+from gongzhi.web.templatetags.language import data
 from gongzhi.web.who import page, reads, signed, unread_of
 
 ICONS = {"assigned": "send", "task": "checkbox", "escalated": "bell-ringing", "changed": "refresh", "amber": "clock-hour-4",
@@ -33,10 +36,13 @@ def notices(request: HttpRequest, actor: Actor) -> HttpResponse:
                 "notice_id", flat=True
             )
         )
-        rows = [(notice, ICONS.get(notice.kind, "bell"), notice.pk not in read) for notice in paged.rows]
+        rows = [
+            (notice, worded(notice, format_html, data), ICONS.get(notice.kind, "bell"), notice.pk not in read)
+            for notice in paged.rows
+        ]
         return page(
             request, actor, "web/console/notices.html", paged=paged, rows=rows, active="notices",
-            fresh=[notice.pk for notice, _, new in rows if new], kind=KINDS.get(kind, ""),
+            fresh=[notice.pk for notice, *_, new in rows if new], kind=KINDS.get(kind, ""),
         )  # fmt: skip
 
 
