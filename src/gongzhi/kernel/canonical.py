@@ -53,13 +53,13 @@ def canonical(value: Mapping[str, object]) -> str:
     raise NotCanonical("$", "cannot be written as JSON")
 
 
-def digest(text: str, alg: str = ALG) -> bytes:
-    """Return the digest of a text's UTF-8 bytes. Raises UnknownAlgorithm."""
+def digest(text: str | bytes, alg: str = ALG) -> bytes:
+    """Return the digest of a text's UTF-8 bytes, or of bytes. Raises UnknownAlgorithm."""
     try:
         algorithm = _ALGORITHMS[alg]
     except KeyError:
         raise UnknownAlgorithm(f"unknown digest algorithm {alg!r}; known: {', '.join(_ALGORITHMS)}") from None
-    result: bytes = algorithm(text.encode()).digest()
+    result: bytes = algorithm(text.encode() if isinstance(text, str) else text).digest()
     return result
 
 

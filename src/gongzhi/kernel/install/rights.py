@@ -13,6 +13,7 @@ from django.db import connections
 from gongzhi.kernel.models import (
     Account,
     Contact,
+    Leaf,
     Lending,
     OutsideIdentity,
     Party,
@@ -22,14 +23,16 @@ from gongzhi.kernel.models import (
     RegisterWords,
     SecondFactor,
     SignInTry,
+    Subtree,
 )
 from gongzhi.kernel.service import Record
 
 _OPEN = (SignInTry, Rate)  # counters, not records
-_APPEND = ("entry", "disclosure")
-_PUBLIC = ("place", "place_name", "agency")  # public knowledge, wanted by the portal before anyone is known
+_APPEND = ("entry", "disclosure", "leaf", "subtree", "checkpoint", "cosignature")
+_PUBLIC = ("place", "place_name", "agency", "checkpoint", "cosignature")
+"""Public knowledge, wanted by the portal and by auditors before anyone is known."""
 
-_UNSEEN = (RegisterWords, Lending, SecondFactor, RecoveryCode, PasswordLink, OutsideIdentity)
+_UNSEEN = (RegisterWords, Lending, SecondFactor, RecoveryCode, PasswordLink, OutsideIdentity, Leaf, Subtree)
 """What the application's role does not read at all: functions answer for them."""
 
 _ON_RECORD = "EXISTS (SELECT FROM public.register r WHERE r.id = {column})"

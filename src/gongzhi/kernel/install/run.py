@@ -20,6 +20,7 @@ from gongzhi.kernel.install.indexes import indexes
 from gongzhi.kernel.install.rights import grants, policies, without_policies
 from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.roles import Scope
+from gongzhi.kernel.seals.leaf import leaf_sql
 from gongzhi.kernel.service import services
 
 _LOCK = 0x676F6E677A6869  # one installation at a time
@@ -158,7 +159,7 @@ def _functions(cursor: Any, made: Roles) -> None:
                 cursor.execute(f"DROP FUNCTION {signature}")
             else:
                 cursor.execute(f"COMMENT ON FUNCTION {signature} IS 'action of the release before'")
-    for script in ("rights.sql", "ledger.sql", "directory.sql", "people.sql", "audit.sql", "contacts.sql"):
+    for script in ("rights.sql", "ledger.sql", "directory.sql", "people.sql", "audit.sql", "contacts.sql", "seals.sql"):
         cursor.execute(_script(script))
     for service in services().values():
         cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS kernel.number_{service.code}")
@@ -183,5 +184,6 @@ def _script(name: str) -> str:
         .replace("{staff_roles}", quoted(*(role.code for role in roles.STAFF)))
         .replace("{plated}", quoted("", *(service.code for service in services().values() if service.plate)))
         .replace("{zone}", quoted(settings.TIME_ZONE))
+        .replace("{leaf}", leaf_sql("n"))
         .replace("{disclosing_roles}", quoted(*(role.code for role in _DISCLOSING)))
     )

@@ -16,15 +16,19 @@ from gongzhi.kernel.models.people import (
 )
 from gongzhi.kernel.models.places import Place, PlaceName
 from gongzhi.kernel.models.register import Register, RegisterWords
+from gongzhi.kernel.models.seals import Checkpoint, Cosignature, Leaf, Subtree
 
 __all__ = [
     "Account",
     "Agency",
     "Attachment",
+    "Checkpoint",
     "Contact",
+    "Cosignature",
     "DeadlineKept",
     "Disclosure",
     "Entry",
+    "Leaf",
     "Lending",
     "Link",
     "Notice",
@@ -43,5 +47,6 @@ __all__ = [
     "RegisterWords",
     "SecondFactor",
     "SignInTry",
+    "Subtree",
     "Task",
 ]
