@@ -12,6 +12,7 @@ from gongzhi.kernel.models import Entry
 from gongzhi.kernel.seals import sealing
 from gongzhi.kernel.seals.findings import Report
 from gongzhi.kernel.seals.notes import Checkpoint, opened
+from gongzhi.kernel.seals.replay import replay
 from gongzhi.kernel.seals.signing import seal_keys
 from gongzhi.kernel.seals.verifying import verify
 from gongzhi.postgres.server import Server
@@ -222,3 +223,39 @@ def test_leaf_and_subtree_changed(sealed: Done, request_in: Make, root: Sql) -> 
 def test_leaf_deleted(sealed: Done, root: Sql) -> None:
     root("DELETE FROM leaf WHERE pos = 2")
     assert {"position", "added"} <= set(kinds(check()))
+
+
+def replayed() -> Report:
+    report = check()
+    replay(report)
+    return report
+
+
+def test_state_holds_over_every_step(request_in: Make, crew: Any) -> None:
+    for stage in ("filed", "assigned", "working", "answered", "closed"):
+        request_in(stage, asker_name="王女士", asker_phone="13800001111", point="119.02,33.6", address="淮海路")
+    report = Report()
+    assert replay(report) == 0
+    assert not report.findings
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "stage = 'working'", "agency_id = (SELECT min(id) FROM agency)", "closed_at = NULL", "opened_at = opened_at - interval '9 days'",
+        "due_at = now()", "title = '另一件事'", "lon = 118", "version = version + 1, entries = entries + 1",
+    ],
+)  # fmt: skip
+def test_edited_register_row(sealed: Done, root: Sql, column: str) -> None:
+    root(f"UPDATE register SET {column} WHERE id = %s", sealed.record)
+    report = replayed()
+    assert sealed.number in {found.number for found in report.findings if found.kind == "state"}
+
+
+@pytest.mark.parametrize("column", ["detail = '别的话'", "answer = ''", "rating = '1'", "refusals = 3", "category = 'x'", "more = '{\"a\": 1}'"])
+def test_edited_facts_row(sealed: Done, root: Sql, column: str) -> None:
+    root(f"UPDATE request SET {column} WHERE record_id = %s", sealed.record)
+    report = replayed()
+    found = next(found for found in report.findings if found.kind == "state")
+    assert found.number == sealed.number
+    assert column.split()[0] in found.detail

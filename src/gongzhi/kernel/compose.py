@@ -267,8 +267,8 @@ def _body(draft: Draft) -> None:
         if name in held and fact.stored(value) == fact.stored(held[name]):
             continue  # an entry of an edit says what changed
         if fact.words:
-            if value:
-                spoken[name] = value
+            if value or name in held:  # an edit may take words away
+                spoken[name] = value or ""
         else:
             said[name] = fact.entry_value(fact.stored(value))
     for name, text in spoken.items():

@@ -14,16 +14,11 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from gongzhi.kernel.canonical import UnknownAlgorithm, digest
-from gongzhi.kernel.install.citypack import DIRECTORY
 from gongzhi.kernel.seals import merkle
 from gongzhi.kernel.seals.findings import Finding, Numbers, Report
-from gongzhi.kernel.seals.leaf import leaf_fields, leaf_sql
+from gongzhi.kernel.seals.leaf import HEAD_BEFORE, leaf_fields, leaf_sql
 from gongzhi.kernel.seals.notes import Checkpoint, NoteError, Verifier, opened
 from gongzhi.kernel.seals.sealing import TILE
-
-# The directory's chain has no first entry: it begins with this head, at its second line (``install.citypack``).
-_BEGUN = f"(e.record_id = '{DIRECTORY}' AND e.seq = 2)"
-_BEGINNING = "sha256('directory'::bytea)"
 
 # One value for each row, for the reader's speed: a byte that says what is there, the position, the leaf's kept hash, the
 # entry's hash, the head before it, the leaf's length, the leaf, the body.
@@ -35,8 +30,7 @@ _PACKED = f"""
     || CASE WHEN e.id IS NULL THEN '' ELSE
            e.hash || coalesce(p.hash, '') || int4send(octet_length(x.leaf)) || x.leaf || convert_to(e.body, 'UTF8') END"""
 _JOINED = f"""
-    LEFT JOIN LATERAL (SELECT o.hash FROM public.entry o WHERE o.record_id = e.record_id AND o.seq = e.seq - 1
-        UNION ALL SELECT {_BEGINNING} WHERE {_BEGUN}) p ON true
+    {HEAD_BEFORE}
     LEFT JOIN LATERAL (SELECT {leaf_sql("e")} AS leaf OFFSET 0) x ON true"""
 _SEALED = f"COPY (SELECT {_PACKED} FROM public.leaf l LEFT JOIN public.entry e ON e.id = l.entry_id {_JOINED} ORDER BY l.pos) TO STDOUT (FORMAT binary)"
 _UNSEALED = f"""
@@ -44,9 +38,9 @@ COPY (SELECT CASE WHEN (e.xid, e.id) < (SELECT s.xid, s.id FROM public.leaf m JO
                                         ORDER BY m.pos DESC LIMIT 1) THEN '\\x01'::bytea ELSE '\\x00' END || {_PACKED}
       FROM (SELECT e.* FROM public.entry e WHERE NOT EXISTS (SELECT FROM public.leaf l WHERE l.entry_id = e.id)) e
       LEFT JOIN public.leaf l ON false {_JOINED}) TO STDOUT (FORMAT binary)"""
-_HEADS = f"""
+_HEADS = """
 SELECT r.number, r.entries FROM public.register r LEFT JOIN public.entry e ON e.record_id = r.id AND e.seq = r.entries
-WHERE coalesce(e.hash, CASE WHEN r.service = 'directory' AND r.entries = 1 THEN {_BEGINNING} END) IS DISTINCT FROM r.head
+WHERE coalesce(e.hash, CASE WHEN r.service = 'directory' AND r.entries = 1 THEN sha256('directory'::bytea) END) IS DISTINCT FROM r.head
    OR EXISTS (SELECT FROM public.entry n WHERE n.record_id = r.id AND n.seq > r.entries)
 ORDER BY r.id
 """

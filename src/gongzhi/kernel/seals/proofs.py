@@ -1,0 +1,169 @@
+"""Proofs for others: that the lines of one record stand in the sealed ledger, and the whole ledger as a file.
+
+Both can be checked without this installation, with the public key alone. They hold what an entry's body holds: ids, codes,
+dates and salted digests, and no word of anybody.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+
+from gongzhi.kernel.canonical import UnknownAlgorithm, digest
+from gongzhi.kernel.seals import merkle
+from gongzhi.kernel.seals.leaf import HEAD_BEFORE, leaf_fields, leaf_sql
+from gongzhi.kernel.seals.notes import Checkpoint, NoteError, Verifier, opened
+from gongzhi.kernel.seals.sealing import kept_node, latest
+
+FORMAT = "gongzhi proof 1"
+EXPORT = "gongzhi ledger 1"
+
+_ENTRIES = f"""
+SELECT l.pos, {leaf_sql("e")}, e.body, p.hash
+FROM entry e LEFT JOIN leaf l ON l.entry_id = e.id {HEAD_BEFORE}
+"""
+
+
+class NothingToProve(LookupError):
+    """There is no such record, or nothing of it is sealed yet."""
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What a proof shows: the record, its lines as their leaves say, and the checkpoint that covers them."""
+
+    record: str
+    lines: list[dict[str, str]]
+    checkpoint: Checkpoint
+
+
+def prove(number: str) -> dict[str, Any]:
+    """Return the proof of every sealed line of the record, as plain values for JSON. Raises NothingToProve."""
+    sealed = latest()
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            f"{_ENTRIES} JOIN register r ON r.id = e.record_id WHERE r.number = %s ORDER BY e.seq",  # noqa: S608
+            [number.strip().upper()],
+        )
+        rows = [row for row in cursor.fetchall() if row[0] is not None and sealed and row[0] < sealed.size]
+    if not rows or sealed is None:
+        raise NothingToProve(number)
+    node = kept_node()
+    return {
+        "format": FORMAT, "number": number.strip().upper(), "checkpoint": sealed.note,
+        "entries": [
+            {**_line(pos, leaf, body, before), "proof": [_text(step) for step in merkle.inclusion(pos, sealed.size, node)]}
+            for pos, leaf, body, before in rows
+        ],
+    }  # fmt: skip
+
+
+def _line(pos: int, leaf: bytes, body: str, before: bytes | None) -> dict[str, Any]:
+    return {"pos": pos, "leaf": bytes(leaf).decode(), "body": body, "before": bytes(before or b"").hex()}
+
+
+def check(proof: Mapping[str, Any], keys: Iterable[Verifier]) -> Proven:
+    """Check a proof with public keys alone. Raises merkle.ProofError, NoteError; ValueError where it is no proof at all."""
+    try:
+        if proof["format"] != FORMAT:
+            raise ValueError(f"a proof of another kind: {proof['format']}")
+        held = opened(proof["checkpoint"], keys)
+        lines = []
+        for line in proof["entries"]:
+            leaf = _held(line)
+            steps = [base64.b64decode(step, validate=True) for step in line["proof"]]
+            merkle.check_inclusion(held.root, held.size, line["pos"], merkle.leaf_hash(leaf), steps)
+            lines.append(leaf_fields(leaf))
+        records = {line["record"] for line in lines}
+        _chain(proof["entries"], lines)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"this is no proof: {error}") from error
+    if len(records) != 1:
+        raise merkle.ProofError("the lines belong to different records")
+    return Proven(records.pop(), lines, held)
+
+
+def _held(line: Mapping[str, Any]) -> bytes:
+    """Return the leaf of a line whose body is what its hash covers. Raises ProofError."""
+    leaf: bytes = line["leaf"].encode()
+    said = leaf_fields(leaf)
+    before = bytes.fromhex(line["before"])
+    try:
+        if len(before) not in (0, merkle.HASH_BYTES) or digest(before + line["body"].encode(), said["alg"]).hex() != said["hash"]:
+            raise merkle.ProofError(f"the body of line {said['seq']} is not what its hash covers")
+    except UnknownAlgorithm as error:
+        raise merkle.ProofError(str(error)) from error
+    return leaf
+
+
+def _chain(entries: Iterable[Mapping[str, Any]], lines: list[dict[str, str]]) -> None:
+    """Each line goes on from the one before it. Raises ProofError."""
+    held = ""
+    for count, (entry, line) in enumerate(zip(entries, lines, strict=True), start=1):
+        if (int(line["seq"]) == count and entry["before"] != held) or (held and entry["before"] != held):
+            raise merkle.ProofError(f"line {line['seq']} does not go on from the one before it")
+        held = line["hash"]
+
+
+def export(target: Path) -> Checkpoint:
+    """Write every sealed entry as a line of JSON (gzip), then the checkpoint. Raises NothingToProve, FileExistsError, OSError."""
+    sealed = latest()
+    if sealed is None:
+        raise NothingToProve("")
+    connection = connections["owner"]
+    connection.ensure_connection()
+    raw: Any = connection.connection
+    draft = target.with_name(f".{target.name}.part")
+    if target.exists():
+        raise FileExistsError(str(target))
+    try:
+        with gzip.open(draft, "wt", encoding="utf-8", compresslevel=6) as file:
+            file.write(json.dumps({"format": EXPORT}) + "\n")
+            with raw.transaction(), raw.cursor("gongzhi_export") as cursor:
+                cursor.execute(f"{_ENTRIES} WHERE l.pos < %s ORDER BY l.pos", [sealed.size])
+                for row in cursor:
+                    file.write(json.dumps(_line(*row), ensure_ascii=False) + "\n")
+            file.write(json.dumps({"checkpoint": sealed.note}, ensure_ascii=False) + "\n")
+        draft.rename(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return sealed
+
+
+def check_export(source: Path, keys: Iterable[Verifier]) -> Checkpoint:
+    """Check an exported ledger with public keys alone, in bounded memory. Raises ProofError, NoteError; ValueError, OSError."""
+    tree, keys = merkle.Range(), list(keys)
+    lines = _lines(source)
+    if next(lines, {}).get("format") != EXPORT:
+        raise ValueError("this is no exported ledger")
+    for line in lines:
+        if "checkpoint" in line:
+            held = opened(line["checkpoint"], keys)
+            if (held.size, held.root) != (tree.size, tree.root()):
+                raise merkle.ProofError("the entries do not lead to the root of the checkpoint")
+            return held
+        if line.get("pos") != tree.size:
+            raise merkle.ProofError(f"position {tree.size} is missing")
+        tree.append(merkle.leaf_hash(_held(line)))
+    raise merkle.ProofError("the file ends before its checkpoint")
+
+
+def _lines(source: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with gzip.open(source, "rt", encoding="utf-8") as file:
+            for text in file:
+                yield json.loads(text)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise merkle.ProofError("the file is damaged or cut off") from error
+
+
+def _text(step: bytes) -> str:
+    return base64.b64encode(step).decode()
+
+
+__all__ = ["NoteError", "NothingToProve", "Proven", "check", "check_export", "export", "prove"]

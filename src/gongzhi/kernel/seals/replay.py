@@ -1,0 +1,266 @@
+"""Records against their entries: each record is worked out again from its lines and compared with what its rows hold.
+
+So is found who changed a record behind the log. Compared are the register's row, the service's facts (words by their salted
+digests, as long as the record's key stands), the city's own fields, persons' ciphertexts and attachments. Left out is what
+no line says: when a deadline turns amber, search words, notices, tasks. Records with a line that this release does not know
+are passed over, and counted.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
+from typing import Any, cast
+
+import orjson
+from django.db import connections
+
+from gongzhi.kernel.canonical import salted
+from gongzhi.kernel.fields import Fact
+from gongzhi.kernel.forms import PERSON_FIELDS
+from gongzhi.kernel.generate import sets_due
+from gongzhi.kernel.keys import KeysError, open_words, unwrap
+from gongzhi.kernel.models import Attachment, Register
+from gongzhi.kernel.procedure import SAME, Action, Clock, Effect, Gives
+from gongzhi.kernel.seals.findings import Finding, Report
+from gongzhi.kernel.service import Service, services
+
+CHUNK = 500
+_LINES = """
+SELECT record_id, id, action, body, sealed, alg FROM entry WHERE record_id = ANY(%s) ORDER BY record_id, seq
+"""
+_PARTIES = f"SELECT record_id, id, role, known, {', '.join(PERSON_FIELDS)} FROM party WHERE record_id = ANY(%s)"  # noqa: S608
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """Words that a line heard: their digest, and where their salt lies."""
+
+    digest: str
+    entry: Any
+    sealed: Any
+    alg: str
+
+
+@dataclass
+class _State:
+    """A record as its lines tell it."""
+
+    register: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    parties: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    known: bool = True
+
+
+def replay(report: Report) -> int:
+    """Work every record out again and add what differs to the report; return how many could not be worked out."""
+    passed, merged = 0, _merged()
+    for service in services().values():
+        ids = Register.objects.using("owner").filter(service_code=service.code).order_by("pk").values_list("pk", flat=True)
+        for chunk in batched(ids.iterator(CHUNK), CHUNK):
+            passed += _chunk(service, list(chunk), report, merged)
+    return passed
+
+
+def _merged() -> dict[int, int]:
+    """Return which place took in which: their records moved by an act of the directory, not by a line of their own."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT body FROM entry e JOIN register r ON r.id = e.record_id WHERE r.service = 'directory' "
+            "AND e.action = 'merge_places' ORDER BY e.seq"
+        )
+        said = [orjson.loads(body)["set"] for (body,) in cursor.fetchall()]
+    return {one["place"]: one["into"] for one in said}
+
+
+def _chunk(service: Service, ids: list[Any], report: Report, merged: Mapping[int, int]) -> int:
+    passed = 0
+    rows = Register.objects.using("owner").select_related("place").in_bulk(ids)
+    facts = {row.pk: row for row in service.model._default_manager.using("owner").filter(pk__in=ids)}
+    states = dict(_states(service, ids))
+    files: dict[Any, list[str]] = {}
+    for record, digest in Attachment.objects.using("owner").filter(record__in=ids).values_list("record_id", "digest"):
+        files.setdefault(record, []).append(digest)
+    parties = _parties(ids)
+    keys = _keys(ids)
+    for pk in ids:
+        state = states.get(pk, _State(known=False))
+        if not state.known:
+            passed += 1
+            continue
+        while state.register.get("place_id") in merged:
+            state.register["place_id"] = merged[state.register["place_id"]]
+        wrong = [
+            *_register(rows[pk], state, keys.get(pk)), *_facts(service, facts.get(pk), state, keys.get(pk)),
+            *(["files"] if sorted(files.get(pk, [])) != sorted(state.files) else []), *_persons(parties.get(pk, {}), state),
+        ]  # fmt: skip
+        if wrong:
+            report.add(Finding("state", rows[pk].number, rows[pk].entries, detail=", ".join(wrong)))
+    return passed
+
+
+def _keys(ids: list[Any]) -> dict[Any, bytes]:
+    held = {}
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT record_id, wrapped FROM record_key WHERE record_id = ANY(%s)", [ids])
+        for record, wrapped in cursor.fetchall():
+            try:
+                held[record] = unwrap(wrapped)
+            except KeysError:
+                continue  # destroyed: the words are gone, and what was said of them with them
+    return held
+
+
+def _states(service: Service, ids: list[Any]) -> Iterator[tuple[Any, _State]]:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(_LINES, [ids])
+        rows = cursor.fetchall()
+    at, state = None, _State()
+    for record, entry, code, body, sealed, alg in rows:
+        if record != at:
+            if at is not None:
+                yield at, state
+            at, state = record, _State()
+        said = orjson.loads(body)
+        action = service.procedure.by_code.get(code)
+        if action is None:
+            state.known &= code == "disclose"  # a look changes nothing
+            continue
+        heard = {name: _Spoken(digest, entry, sealed, alg) for name, digest in said["with"].items()}
+        _apply(service, action, said, heard, state)
+    if at is not None:
+        yield at, state
+
+
+def _apply(service: Service, action: Action, said: Mapping[str, Any], heard: Mapping[str, _Spoken], state: _State) -> None:
+    now, register = datetime.fromisoformat(said["at"]), state.register
+    if action.creates:
+        register.update(
+            service_code=said["service"], number=said["number"], stage_code=said["to"], agency_id=said["agency"],
+            place_id=said["place"], lon=None, lat=None, channel=said["set"].get("channel") or "", filed_by_id=said["post"],
+            opened_at=now, stage_at=now, paused_at=None, closed_at=None if action.target.open else now, alert=0,
+            due_at=_time(said["due"]), version=1,
+        )  # fmt: skip
+        state.facts = {name: _nothing(fact) for name, fact in service.facts.items()}
+    else:
+        _change(action, said, now, register)
+    if said["set"].get("point"):
+        register["lon"], register["lat"] = (float(part) for part in said["set"]["point"].split(","))
+    if "title" in heard:
+        register["title"] = heard["title"]
+    bound = service.form(action)
+    for name, value in (*said["set"].items(), *heard.items()):
+        if name in bound.columns:
+            state.facts[name] = value
+        elif name in bound.city.facts:
+            state.more[name] = value
+    for name in action.counts:
+        state.facts[name] = (state.facts.get(name) or 0) + 1
+    for name in action.clears:
+        state.facts[name] = _nothing(service.fact(name), cleared=True)
+    state.files += said["files"]
+    state.parties |= {person["id"]: person for person in said["parties"]}
+
+
+def _change(action: Action, said: Mapping[str, Any], now: datetime, register: dict[str, Any]) -> None:
+    if said["version"] is not None:
+        register["version"] = said["version"]
+    if action.target is not SAME:
+        register.update(
+            stage_code=said["to"], stage_at=now, paused_at=None, alert=0, closed_at=None if action.target.open else now
+        )
+    if sets_due(action):
+        register["due_at"] = _time(said["due"])
+    if action.gives is not Gives.KEEP:
+        register["agency_id"] = said["agency"]
+    if said["place"] is not None:
+        register["place_id"] = said["place"]
+    if action.clock in (Clock.PAUSE, Clock.RESUME):
+        register["paused_at"] = now if action.clock is Clock.PAUSE else None
+    if action.effect is Effect.ESCALATE:
+        register["alert"] = min(register.get("alert", 0) + 1, 3)
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _nothing(fact: Fact, *, cleared: bool = False) -> Any:
+    held = cast("Any", fact)
+    if not cleared and held.has_default():
+        return fact.entry_value(fact.stored(held.get_default()))
+    if held.null:
+        return None
+    return {"0": 0, "false": False}.get(fact.empty, "")
+
+
+def _register(row: Register, state: _State, key: bytes | None) -> Iterator[str]:
+    for name, told in state.register.items():
+        value = getattr(row, name)
+        if isinstance(told, _Spoken):
+            if not _holds(row.pk, told, name, value, key):
+                yield name
+        elif isinstance(told, float):
+            if value is None or round(value, 6) != told:
+                yield name
+        elif value != told:
+            yield name
+    if row.place_path != row.place.path:
+        yield "place_path"
+
+
+def _facts(service: Service, row: Any, state: _State, key: bytes | None) -> Iterator[str]:
+    if row is None:
+        yield service.model._meta.db_table
+        return
+    for name, told in state.facts.items():
+        fact, value = service.fact(name), getattr(row, name)
+        if isinstance(told, _Spoken):
+            if not _holds(row.pk, told, name, value, key):
+                yield name
+        elif (value or "") != (told or "") if fact.words else fact.entry_value(fact.stored(value)) != told:
+            yield name
+    for name, told in state.more.items():
+        value = row.more.get(name)
+        if not _holds(row.pk, told, name, value, key) if isinstance(told, _Spoken) else value != told:
+            yield name
+    if any(value for name, value in row.more.items() if name not in state.more):
+        yield "more"
+
+
+def _holds(record: Any, told: _Spoken, name: str, value: Any, key: bytes | None) -> bool:
+    """Whether the text is the one that the line heard; nobody can say where the key is gone."""
+    if key is None or told.sealed is None:
+        return True
+    try:
+        words = open_words(key, record, told.entry, told.sealed)
+        salt = bytes.fromhex(str(words[name]["salt"]))
+    except (KeysError, KeyError, ValueError):
+        return False
+    return salted(str(value or ""), salt, told.alg) == told.digest
+
+
+def _parties(ids: list[Any]) -> dict[Any, dict[str, tuple[str, str, str | None]]]:
+    held: dict[Any, dict[str, tuple[str, str, str | None]]] = {}
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(_PARTIES, [ids])
+        for record, pk, role, known, *columns in cursor.fetchall():
+            sealed = b"".join(base64.b64encode(bytes(value)) for value in columns if value is not None)
+            digest = hashlib.sha256(sealed).hexdigest() if sealed else None
+            held.setdefault(record, {})[str(pk)] = role, known, digest
+    return held
+
+
+def _persons(held: Mapping[str, tuple[str, str, str | None]], state: _State) -> Iterator[str]:
+    if held.keys() != state.parties.keys():
+        yield "parties"
+    for pk, (role, known, digest) in held.items():
+        told = state.parties.get(pk)
+        if told and (told["role"], told["known"]) != (role, known):
+            yield f"party {told['role']}"
+        elif told and digest is not None and digest != told["seal"]:
+            yield f"party {told['role']}"
