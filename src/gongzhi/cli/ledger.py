@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,14 @@ def add(commands: Any) -> None:
     seal = ledger.add_parser("seal", help=_("封存已提交的账，签发检查点"))
     verify = ledger.add_parser("verify", help=_("核对账本、封条和登记；发现改动时退出码为 1"))
     verify.add_argument("--state", action="store_true", help=_("重算每条记录，找出绕过账本改动的登记"))
-    verify.add_argument("--against", type=Path, action="append", default=[], metavar=_("检查点"), help=_("外部保存的检查点文件，可以写多次"))
+    verify.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        metavar=_("检查点"),
+        help=_("外部保存的检查点文件，可以写多次"),
+    )
     export = ledger.add_parser("export", help=_("把封存的账写成一个文件，供外部核对"))
     export.add_argument("file", type=Path)
     prove = ledger.add_parser("prove", help=_("为一条记录出具证明"))
@@ -39,11 +47,11 @@ def add(commands: Any) -> None:
 
 def run_seal(chosen: argparse.Namespace) -> int:
     """Seal what was committed."""
-    from gongzhi.kernel.keys import KeyFileError  # noqa: PLC0415
-    from gongzhi.kernel.seals.sealing import SealError, seal  # noqa: PLC0415
-
     with database():
         django()
+        from gongzhi.kernel.keys import KeyFileError  # noqa: PLC0415
+        from gongzhi.kernel.seals.sealing import SealError, seal  # noqa: PLC0415
+
         try:
             made = seal()
         except (SealError, KeyFileError) as error:
@@ -58,13 +66,13 @@ def run_seal(chosen: argparse.Namespace) -> int:
 
 def run_verify(chosen: argparse.Namespace) -> int:
     """Check the ledger against its seals, and against checkpoints from outside."""
-    from gongzhi.kernel.keys import KeyFileError  # noqa: PLC0415
-    from gongzhi.kernel.seals.replay import replay  # noqa: PLC0415
-    from gongzhi.kernel.seals.signing import seal_keys  # noqa: PLC0415
-    from gongzhi.kernel.seals.verifying import verify  # noqa: PLC0415
-
     with database():
         django()
+        from gongzhi.kernel.keys import KeyFileError  # noqa: PLC0415
+        from gongzhi.kernel.seals.replay import replay  # noqa: PLC0415
+        from gongzhi.kernel.seals.signing import seal_keys  # noqa: PLC0415
+        from gongzhi.kernel.seals.verifying import verify  # noqa: PLC0415
+
         try:
             keys = seal_keys().verifiers
         except KeyFileError as error:
@@ -87,7 +95,11 @@ def run_verify(chosen: argparse.Namespace) -> int:
     if report.faults > len(report.findings):
         say(_("……另有 {count:,} 处。").format(count=report.faults - len(report.findings)))
     if report.ok:
-        say(_("核对了 {entries:,} 笔，其中 {sealed:,} 笔已封存：没有发现改动。").format(entries=report.entries, sealed=report.sealed))
+        say(
+            _("核对了 {entries:,} 笔，其中 {sealed:,} 笔已封存：没有发现改动。").format(
+                entries=report.entries, sealed=report.sealed
+            )
+        )
     if chosen.json:
         tell(report.told())
     return GOOD if report.ok else FOUND
@@ -107,10 +119,10 @@ def _outside(files: Iterable[Path], keys: Iterable[Verifier]) -> list[Checkpoint
 
 def run_export(chosen: argparse.Namespace) -> int:
     """Write the sealed ledger to a file."""
-    from gongzhi.kernel.seals.proofs import NothingToProve, export  # noqa: PLC0415
-
     with database():
         django()
+        from gongzhi.kernel.seals.proofs import NothingToProve, export  # noqa: PLC0415
+
         try:
             sealed = export(chosen.file)
         except NothingToProve:
@@ -128,14 +140,18 @@ def run_export(chosen: argparse.Namespace) -> int:
 
 def run_prove(chosen: argparse.Namespace) -> int:
     """Write the proof of a record."""
-    from gongzhi.kernel.seals.proofs import NothingToProve, prove  # noqa: PLC0415
-
     with database():
         django()
+        from gongzhi.kernel.seals.proofs import NothingToProve, prove  # noqa: PLC0415
+
         try:
             proof = prove(chosen.number)
         except NothingToProve:
-            leave(_("没有编号为“{number}”的记录，或它还没有封存（请先运行 gongzhi ledger seal）。").format(number=chosen.number))
+            leave(
+                _("没有编号为“{number}”的记录，或它还没有封存（请先运行 gongzhi ledger seal）。").format(
+                    number=chosen.number
+                )
+            )
         hang_up()
     if chosen.to:
         try:
@@ -152,6 +168,7 @@ def run_prove(chosen: argparse.Namespace) -> int:
 
 def run_check(chosen: argparse.Namespace) -> int:
     """Check a proof or an exported ledger with a public key; no database, nothing of this installation."""
+    os.environ.setdefault("DATABASE_URL", "")
     django()
     from gongzhi.kernel.seals.proofs import check, check_export  # noqa: PLC0415
 
@@ -190,6 +207,7 @@ def _keys(said: str) -> list[Verifier]:
 
 def run_key(chosen: argparse.Namespace) -> int:
     """Print the public key that checkpoints are signed with."""
+    os.environ.setdefault("DATABASE_URL", "")
     django()
     from gongzhi.kernel.keys import KeyFileError  # noqa: PLC0415
     from gongzhi.kernel.seals.signing import rotate, seal_keys  # noqa: PLC0415

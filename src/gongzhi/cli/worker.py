@@ -11,13 +11,15 @@ from django.db.utils import Error
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 
+from gongzhi.channels import checkpoints, results, sending, spreading
 from gongzhi.channels import queue as outgoing
-from gongzhi.channels import results, sending, spreading
 from gongzhi.cli.database import hang_up
 from gongzhi.intake import jobs
 from gongzhi.kernel import worker
 from gongzhi.kernel.context import NoPost
+from gongzhi.kernel.keys import KeyFileError
 from gongzhi.kernel.limits import sweep
+from gongzhi.kernel.seals.sealing import SealError, seal
 
 JOBS = (jobs.import_table, jobs.sweep_imports)  # imported, so that the queue knows them
 log = logging.getLogger("gongzhi.worker")
@@ -76,6 +78,20 @@ def _deadlines() -> None:
     worker.watch_deadlines()
 
 
+def _seal() -> None:
+    try:
+        seal()
+    except (SealError, KeyFileError) as error:
+        log.error("seal: %s", error)  # said again at every round, until somebody looks
+
+
+def _publish() -> None:
+    try:
+        checkpoints.publish()
+    except (SealError, KeyFileError) as error:
+        log.error("checkpoint: %s", error)
+
+
 def _channels() -> None:
     results.announce()
     spreading.spread()
@@ -84,5 +100,5 @@ def _channels() -> None:
 
 
 # Seconds between two rounds. What speaks to servers outside has a thread of its own: they may take their time.
-_INSIDE: Mapping[Callable[[], object], float] = {_tell: 1.0, _deadlines: 60.0, sweep: 3600.0}
-_OUTSIDE: Mapping[Callable[[], object], float] = {_channels: 2.0, outgoing.sweep: 3600.0}
+_INSIDE: Mapping[Callable[[], object], float] = {_tell: 1.0, _deadlines: 60.0, _seal: 60.0, sweep: 3600.0}
+_OUTSIDE: Mapping[Callable[[], object], float] = {_channels: 2.0, _publish: 60.0, outgoing.sweep: 3600.0}

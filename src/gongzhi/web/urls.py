@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from gongzhi.web import errors, feed, health, language, unsubscribe
+from gongzhi.web import errors, feed, health, language, ledger, unsubscribe
 from gongzhi.web.api import api
 from gongzhi.web.console import (
     atlas,
@@ -105,6 +105,10 @@ urlpatterns = [
     path("work/import/<int:key>", importing.job),
     path("work/import/<int:key>/quarantine", importing.quarantine),
     path("api/", api.urls),
+    path("ledger", ledger.page),
+    path("ledger/checkpoint", ledger.checkpoint),
+    path("ledger/key", ledger.key),
+    path("ledger/tile/<int:level>/<path:path>", ledger.tile),
     path("health", health.health),
 ]
 

@@ -152,24 +152,27 @@ def check_inclusion(root: bytes, size: int, index: int, leaf: bytes, proof: Iter
     """Raise ProofError unless the proof shows the leaf (its hash) at ``index`` of the tree of this size and root."""
     if not 0 <= index < size:
         raise ProofError(f"leaf {index} lies outside a tree of {size}")
-    steps = _checked(proof, root, leaf)
-    place, last, whole = index, size - 1, leaf
+    whole = leaf
+    for step, left in _climb(index, size - 1, _checked(proof, root, leaf)):
+        whole = node_hash(step, whole) if left else node_hash(whole, step)
+    if whole != root:
+        raise ProofError("the proof leads to another root")
+
+
+def _climb(place: int, last: int, steps: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each step of a proof and whether it stands to the left. Raises ProofError where there are too many or too few."""
     for step in steps:
         if not last:
             raise ProofError("the proof is too long")
-        if place & 1 or place == last:
-            whole = node_hash(step, whole)
-            while not place & 1 and place:
-                place >>= 1
-                last >>= 1
-        else:
-            whole = node_hash(whole, step)
+        left = bool(place & 1) or place == last
+        yield step, left
+        while left and not place & 1 and place:
+            place >>= 1
+            last >>= 1
         place >>= 1
         last >>= 1
     if last:
         raise ProofError("the proof is too short")
-    if whole != root:
-        raise ProofError("the proof leads to another root")
 
 
 def check_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: Iterable[bytes]) -> None:
@@ -192,20 +195,11 @@ def check_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: 
         place >>= 1
         last >>= 1
     before = after = steps[0]
-    for step in steps[1:]:
-        if not last:
-            raise ProofError("the proof is too long")
-        if place & 1 or place == last:
+    for step, left in _climb(place, last, steps[1:]):
+        if left:
             before, after = node_hash(step, before), node_hash(step, after)
-            while not place & 1 and place:
-                place >>= 1
-                last >>= 1
         else:
             after = node_hash(after, step)
-        place >>= 1
-        last >>= 1
-    if last:
-        raise ProofError("the proof is too short")
     if before != old_root or after != root:
         raise ProofError("the proof leads to other roots")
 

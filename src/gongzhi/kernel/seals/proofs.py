@@ -47,7 +47,7 @@ def prove(number: str) -> dict[str, Any]:
     sealed = latest()
     with connections["owner"].cursor() as cursor:
         cursor.execute(
-            f"{_ENTRIES} JOIN register r ON r.id = e.record_id WHERE r.number = %s ORDER BY e.seq",  # noqa: S608
+            f"{_ENTRIES} JOIN register r ON r.id = e.record_id WHERE r.number = %s ORDER BY e.seq",
             [number.strip().upper()],
         )
         rows = [row for row in cursor.fetchall() if row[0] is not None and sealed and row[0] < sealed.size]
@@ -94,7 +94,10 @@ def _held(line: Mapping[str, Any]) -> bytes:
     said = leaf_fields(leaf)
     before = bytes.fromhex(line["before"])
     try:
-        if len(before) not in (0, merkle.HASH_BYTES) or digest(before + line["body"].encode(), said["alg"]).hex() != said["hash"]:
+        if (
+            len(before) not in (0, merkle.HASH_BYTES)
+            or digest(before + line["body"].encode(), said["alg"]).hex() != said["hash"]
+        ):
             raise merkle.ProofError(f"the body of line {said['seq']} is not what its hash covers")
     except UnknownAlgorithm as error:
         raise merkle.ProofError(str(error)) from error

@@ -31,7 +31,7 @@ CHUNK = 500
 _LINES = """
 SELECT record_id, id, action, body, sealed, alg FROM entry WHERE record_id = ANY(%s) ORDER BY record_id, seq
 """
-_PARTIES = f"SELECT record_id, id, role, known, {', '.join(PERSON_FIELDS)} FROM party WHERE record_id = ANY(%s)"  # noqa: S608
+_PARTIES = f"SELECT record_id, id, role, known, {', '.join(PERSON_FIELDS)} FROM party WHERE record_id = ANY(%s)"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,12 @@ def replay(report: Report) -> int:
     """Work every record out again and add what differs to the report; return how many could not be worked out."""
     passed, merged = 0, _merged()
     for service in services().values():
-        ids = Register.objects.using("owner").filter(service_code=service.code).order_by("pk").values_list("pk", flat=True)
+        ids = (
+            Register.objects.using("owner")
+            .filter(service_code=service.code)
+            .order_by("pk")
+            .values_list("pk", flat=True)
+        )
         for chunk in batched(ids.iterator(CHUNK), CHUNK):
             passed += _chunk(service, list(chunk), report, merged)
     return passed
@@ -136,7 +141,9 @@ def _states(service: Service, ids: list[Any]) -> Iterator[tuple[Any, _State]]:
         yield at, state
 
 
-def _apply(service: Service, action: Action, said: Mapping[str, Any], heard: Mapping[str, _Spoken], state: _State) -> None:
+def _apply(
+    service: Service, action: Action, said: Mapping[str, Any], heard: Mapping[str, _Spoken], state: _State
+) -> None:
     now, register = datetime.fromisoformat(said["at"]), state.register
     if action.creates:
         register.update(
@@ -260,7 +267,7 @@ def _persons(held: Mapping[str, tuple[str, str, str | None]], state: _State) -> 
         yield "parties"
     for pk, (role, known, digest) in held.items():
         told = state.parties.get(pk)
-        if told and (told["role"], told["known"]) != (role, known):
-            yield f"party {told['role']}"
-        elif told and digest is not None and digest != told["seal"]:
+        if (told and (told["role"], told["known"]) != (role, known)) or (
+            told and digest is not None and digest != told["seal"]
+        ):
             yield f"party {told['role']}"

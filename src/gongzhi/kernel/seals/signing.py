@@ -49,7 +49,9 @@ def seal_keys() -> SealKeys:
     path = seal_key_file()
     if not path.exists():
         if os.environ.get("GONGZHI_SEAL_KEY_FILE"):
-            raise KeyFileError(_("封条密钥文件 {path} 不存在。请检查 GONGZHI_SEAL_KEY_FILE，或放回原来的文件。").format(path=path))
+            raise KeyFileError(
+                _("封条密钥文件 {path} 不存在。请检查 GONGZHI_SEAL_KEY_FILE，或放回原来的文件。").format(path=path)
+            )
         _write(path, _signing_line(origin(), secrets.token_bytes(32)), fresh=True)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeyFileError(

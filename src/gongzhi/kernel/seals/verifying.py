@@ -23,7 +23,7 @@ from gongzhi.kernel.seals.sealing import TILE
 # One value for each row, for the reader's speed: a byte that says what is there, the position, the leaf's kept hash, the
 # entry's hash, the head before it, the leaf's length, the leaf, the body.
 _FIRST, _LATER, _GONE, _GAP = b"\x00", b"\x01", b"\x02", b"\x03"
-_PACKED = f"""
+_PACKED = """
     CASE WHEN e.id IS NULL THEN '\\x02'::bytea
          WHEN e.seq = 1 THEN '\\x00' WHEN p.hash IS NULL THEN '\\x03' ELSE '\\x01' END
     || int8send(coalesce(l.pos, -1)) || coalesce(l.hash, '')
@@ -58,7 +58,7 @@ def verify(verifiers: Iterable[Verifier], outside: Iterable[Checkpoint] = ()) ->
         walk = _Walk(report, numbers, _marks(beside, list(verifiers), report, outside))
         walk.sealed(reading)
         walk.unsealed(reading)
-        _subtrees(reading, walk, report)
+        _subtrees(reading, report)
         _heads(reading, report)
     return report
 
@@ -224,7 +224,7 @@ def _packed(connection: BaseDatabaseWrapper, sql: str) -> Iterator[bytes]:
                     yield data[6:]
 
 
-def _subtrees(connection: BaseDatabaseWrapper, walk: _Walk, report: Report) -> None:
+def _subtrees(connection: BaseDatabaseWrapper, report: Report) -> None:
     """Compare the kept roots of subtrees with their leaves, tier by tier."""
     for level, index, kept, data in _rows(
         connection,
