@@ -25,6 +25,7 @@ PAGES = [
     Page("portal-report", "", "/report"),
     Page("portal-services", "", "/services"),
     Page("portal-find", "", "/follow"),
+    Page("portal-ledger", "", "/ledger"),
     Page("portal-matter", "", "/follow/{followed}"),
     Page("portal-rate", "", "/follow/{followed}/do/rate"),
     Page("signin", "", "/signin"),
