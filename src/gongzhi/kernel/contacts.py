@@ -19,10 +19,11 @@ from gongzhi.kernel.act import execute
 from gongzhi.kernel.addresses import NO_MAIL, mail
 from gongzhi.kernel.chronicle import change
 from gongzhi.kernel.context import Actor, acting
-from gongzhi.kernel.keys import keyed_hash, new_key, normal, open_field, seal_field, unwrap, wrap
+from gongzhi.kernel.keys import keyed_hash, new_key, open_field, seal_field, unwrap, wrap
 from gongzhi.kernel.limits import allow
 from gongzhi.kernel.models import Contact
 from gongzhi.kernel.models.contacts import CHANNELS
+from gongzhi.kernel.normal import normal
 from gongzhi.kernel.refusals import Absent, Invalid
 
 CODE_HOLDS = timedelta(minutes=15)

@@ -251,6 +251,8 @@ TITLES = {
     "lend_post": later("委托代理"),
     "end_lending": later("结束代理"),
     "prove_factor": later("启用动态口令"),
+    "rotate_master": later("更换主密钥"),
+    "drop_master": later("销毁旧的主密钥"),
     "new_recovery": later("更换备用码"),
     "drop_factor": later("取消动态口令"),
     "make_link": later("发出密码链接"),

@@ -18,14 +18,16 @@ import base64
 import hashlib
 import hmac
 import os
-import re
 import secrets
 import stat
-import unicodedata
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -34,6 +36,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.utils.translation import gettext as _
 
 from gongzhi.home import home
+from gongzhi.kernel.normal import normal
 
 KEY_BYTES = 32
 WRAPPED_BYTES = 65  # version 1, master key id 4, nonce 12, key 32, tag 16
@@ -90,17 +93,34 @@ def key_file() -> Path:
 
 
 def keyring() -> KeyRing:
-    """Return the installation's keys, made on first use. Raises KeyFileError."""
-    return _load(os.environ.get("GONGZHI_MASTER_KEY_FILE"), os.environ.get("GONGZHI_HOME"))
+    """Return the installation's keys, made on first use. Raises KeyFileError.
+
+    A running process takes a changed file within a second; one that has vanished it goes on without, until it ends.
+    """
+    where = os.environ.get("GONGZHI_MASTER_KEY_FILE"), os.environ.get("GONGZHI_HOME")
+    again, stamp = _looked.get(where, (0.0, None))
+    if time.monotonic() >= again:
+        try:
+            seen = key_file().stat()
+            stamp = (seen.st_ino, seen.st_mtime_ns)
+        except FileNotFoundError:
+            pass
+        _looked[where] = time.monotonic() + _LOOK_SECONDS, stamp
+    return _load(*where, stamp)
+
+
+_LOOK_SECONDS = 1.0
+_looked: dict[tuple[str | None, str | None], tuple[float, Any]] = {}
 
 
 def forget_keyring() -> None:
     """Read the key file again at the next use: for tests, and after the file was changed."""
+    _looked.clear()
     _load.cache_clear()
 
 
 @lru_cache(maxsize=4)
-def _load(named: str | None, _home: str | None) -> KeyRing:
+def _load(named: str | None, _home: str | None, _stamp: Any) -> KeyRing:
     path = key_file()  # what is remembered hangs on the two variables: making a path costs more than wrapping a key
     if not path.exists():
         if named:  # a file someone named is never invented: that would hide a typo
@@ -132,7 +152,7 @@ def _parse(path: Path, content: bytes) -> KeyRing:
         for line in content.decode("ascii").splitlines():
             if not line.strip() or line.startswith("#"):
                 continue
-            name, text = line.split()
+            name, text = line.split()[:2]  # a master may say since when it is there
             key = base64.b64decode(text, validate=True)
             if len(key) != KEY_BYTES:
                 raise ValueError("a key has 32 bytes")
@@ -144,6 +164,57 @@ def _parse(path: Path, content: bytes) -> KeyRing:
             _("密钥文件 {path} 已损坏。请从备份中恢复它; 不要删除或新建, 否则旧数据再也读不出。").format(path=path)
         ) from error
     return KeyRing({_key_id(key): AESGCM(key) for key in masters}, _key_id(masters[0]), index[0])
+
+
+def master_id(line: str) -> bytes | None:
+    """Return the id of the master key in a line of the key file, None where the line holds none."""
+    name, _space, rest = line.partition(" ")
+    return _key_id(base64.b64decode(rest.split()[0])) if name == "master" and rest.strip() else None
+
+
+def master_dates() -> dict[bytes, date]:
+    """Return since when each master key is in the file, by its id, as far as the file says."""
+    dates = {}
+    for line in key_file().read_text(encoding="ascii").splitlines():
+        name, parts = master_id(line), line.split()
+        if name is not None and len(parts) == 3:
+            with suppress(ValueError):
+                dates[name] = date.fromisoformat(parts[2])
+    return dates
+
+
+def put_masters(change: Callable[[list[str]], list[str]]) -> None:
+    """Write the key file anew, whole and durable, with its lines changed. Raises KeyFileError: nothing was changed then."""
+    keyring()
+    path = key_file()
+    lines = [
+        line for line in path.read_text(encoding="ascii").splitlines() if line.strip() and not line.startswith("#")
+    ]
+    draft = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    content = _HEADER + "".join(f"{line}\n" for line in change(lines))
+    _parse(path, content.encode())
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise KeyFileError(
+            _("写不了密钥文件 {path}：{strerror}。").format(path=path, strerror=error.strerror)
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    forget_keyring()
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _key_id(master: bytes) -> bytes:
@@ -164,11 +235,7 @@ def _make(path: Path) -> None:
             os.link(draft, path)  # never replaces: the first process wins, the others read what it wrote
         except FileExistsError:
             return
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -199,7 +266,7 @@ def unwrap(wrapped: bytes | memoryview | None) -> bytes:
     head = data[: 1 + _ID]
     if len(data) != WRAPPED_BYTES or head[:1] != _VERSION:
         raise Tampered(_("封装的密钥格式不对, 可能被改动过。"))
-    master = keyring().masters.get(head[1:])
+    master = _master(head[1:])
     if master is None:
         raise UnknownMasterKey(
             _("密钥文件里没有编号 {value} 的主密钥, 无法解开。请放回写入这些数据时的密钥文件。").format(
@@ -210,6 +277,15 @@ def unwrap(wrapped: bytes | memoryview | None) -> bytes:
         return master.decrypt(data[1 + _ID : 1 + _ID + _NONCE], data[1 + _ID + _NONCE :], b"key" + head)
     except InvalidTag:
         raise Tampered(_("封装的密钥解不开, 可能被改动过。")) from None
+
+
+def _master(name: bytes) -> AESGCM | None:
+    """Return the master key of this id; the file is read again for one that another process may just have begun to use."""
+    held = keyring().masters.get(name)
+    if held is None:
+        _looked.clear()
+        held = keyring().masters.get(name)
+    return held
 
 
 # --- what is sealed with them ---------------------------------------------------------------------------------------
@@ -280,7 +356,7 @@ def open_secret(purpose: str, sealed: bytes | memoryview) -> bytes:
     head = data[: 1 + _ID]
     if len(data) < 1 + _ID + _NONCE + _TAG or head[:1] != _VERSION:
         raise Tampered(_("封装的密钥格式不对，可能被改动过。"))
-    master = keyring().masters.get(head[1:])
+    master = _master(head[1:])
     if master is None:
         raise UnknownMasterKey(_("密钥文件里没有封装这个密钥的主密钥，无法解开。请放回写入这些数据时的密钥文件。"))
     nonce = data[1 + _ID : 1 + _ID + _NONCE]
@@ -301,32 +377,3 @@ def keyed_hash(purpose: str, content: str | bytes, ring: KeyRing | None = None) 
     """
     data = normal(purpose, content).encode() if isinstance(content, str) else content
     return hmac.digest((ring or keyring()).index, purpose.encode() + b"\0" + data, "sha256")
-
-
-_INVISIBLE = re.compile(r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
-
-
-def normal(purpose: str, text: str) -> str:
-    """Return the usual form of a text: no spaces, full-width characters as ordinary ones, one case; phones by digits.
-
-    >>> normal("phone", "+86 138-0517-1234"), normal("phone", "+86 517 8366 1234")
-    ('13805171234', '051783661234')
-    """
-    plain = text if text.isascii() and text.isalnum() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return _phone(plain) if purpose == "phone" else plain.casefold()
-
-
-def _phone(plain: str) -> str:
-    if plain.isascii() and plain.isdigit() and not plain.startswith(("00", "86")):
-        return plain  # as most are written
-    digits = re.sub(r"[-().·‐-―−]", "", plain).casefold()
-    digits = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
-    country = re.match(r"(?:\+|00)86", digits)
-    if country:
-        digits = digits[country.end() :]
-        mobile_or_service = re.match(r"1[3-9]\d{9}$|[48]00\d{7}$|0", digits)
-        if not mobile_or_service and re.match(r"\d{9,}", digits):  # abroad an area code is written without its 0
-            digits = "0" + digits
-    elif re.match(r"861[3-9]\d{9}$", digits):
-        digits = digits[2:]
-    return digits

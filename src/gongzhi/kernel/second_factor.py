@@ -43,7 +43,7 @@ def factor_of(account: int) -> Factor | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT sealed, proven, left_over FROM kernel.factor(%s)", [account])
         row = cursor.fetchone()
-    return Factor(open_secret(_purpose(account), row[0]), row[1], row[2]) if row else None
+    return Factor(open_secret(factor_purpose(account), row[0]), row[1], row[2]) if row else None
 
 
 def has_factor(account: int) -> bool:
@@ -63,7 +63,9 @@ def begin(actor: Actor) -> bytes:
         return held.secret
     secret = secrets.token_bytes(_SECRET_BYTES)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT kernel.begin_factor(%s, %s)", [actor.post, seal_secret(_purpose(actor.account), secret)])
+        cursor.execute(
+            "SELECT kernel.begin_factor(%s, %s)", [actor.post, seal_secret(factor_purpose(actor.account), secret)]
+        )
     return secret
 
 
@@ -156,7 +158,8 @@ def _kept(account: int, code: str) -> bytes:
     return keyed_hash("recovery code", f"{account}:{plain}")
 
 
-def _purpose(account: int) -> str:
+def factor_purpose(account: int) -> str:
+    """Return what binds an account's sealed secret to the account."""
     return f"second factor {account}"
 
 
