@@ -14,6 +14,7 @@ from typing import cast
 
 from django.apps import apps
 from django.conf import settings
+from django.utils.text import format_lazy
 from django.utils.translation import get_language, gettext, gettext_lazy, override
 
 SOURCE = "zh-hans"
@@ -24,6 +25,11 @@ FOLDER = Path(__file__).parent / "locale"
 def later(text: str) -> str:
     """Mark a sentence of a declaration: it is worded anew each time it is read, in the reader's language."""
     return cast("str", gettext_lazy(text))
+
+
+def filled(text: str, *parts: object, **named: object) -> str:
+    """Put parts into a sentence of a declaration; like the sentence it is worded anew each time it is read."""
+    return cast("str", format_lazy(text, *parts, **named))
 
 
 def told(text: str) -> str:

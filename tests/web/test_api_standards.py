@@ -1,5 +1,7 @@
 """The standards that the API names: OpenAPI 3.1, RFC 9457 problems, RFC 9110 preconditions, idempotency keys, cursors."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -55,6 +57,52 @@ def test_the_document_is_openapi_3_1_by_the_standards_own_schema(city: str) -> N
     document = Client().get("/api/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert [str(error.message) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def _said(part: Any, name: str = "") -> Iterator[str]:
+    """Yield every text of a document that a person reads: not the names of properties, types, formats and references."""
+    if isinstance(part, dict):
+        for key, inner in part.items():
+            if not (
+                isinstance(inner, str) and key in {"$ref", "name", "operationId", "type", "format", "in", "openapi"}
+            ):
+                yield from _said(inner, key)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _said(inner, name)
+    elif isinstance(part, str) and name in {"summary", "description", "title", "tags"}:
+        yield part
+
+
+def _described(language: str) -> tuple[list[str], str]:
+    """Return the document's texts in a language, and the page that shows it."""
+    client = Client(headers={"accept-language": language})
+    document = client.get("/api/openapi.json").json()
+    assert not [key for key, part in document["components"]["schemas"].items() if "title" in part]
+    return list(_said(document)), client.get("/api/docs").content.decode()
+
+
+def test_the_document_speaks_english_to_whoever_reads_english(city: str) -> None:
+    """Only the city's own fields (``extras/*.json`` of its pack) keep the city's language."""
+    han = re.compile("[\u3400-\u9fff]")
+    own: set[str] = set()
+    for service in services().values():
+        for fact in service.all_facts.values():
+            if fact.name not in service.facts:
+                own |= {str(fact.verbose_name), str(fact.help_text)} - {""}
+    texts, page = _described("en")
+    assert len(texts) > 300
+    words = re.compile("|".join(map(re.escape, sorted(own, key=len, reverse=True))))
+    assert [text for text in texts if han.search(words.sub("", text))] == []
+    assert "<title>Gongzhi API</title>" in page
+    assert not han.search(page)
+
+
+def test_the_document_speaks_chinese_to_whoever_reads_chinese(city: str) -> None:
+    han = re.compile("[\u3400-\u9fff]")
+    texts, page = _described("zh-hans")
+    assert [text for text in texts if not han.search(text)] == []
+    assert "<title>共治 API</title>" in page
 
 
 def test_every_operation_documents_its_problems_and_creation_answers_201(city: str) -> None:

@@ -60,7 +60,7 @@ def add_action(router: Router, service: Service, action: Action) -> None:
         view, address, status = change, f"/{{number}}/{action.code}", 200
     # No response schema at run time: the answer is made by us, and checking it again would cost as much as the request.
     done_body = {
-        "description": _("完成"),
+        "description": later("完成"),
         "headers": _ETAG,
         "content": {"application/json": {"schema": DoneOut.json_schema()}},
     }

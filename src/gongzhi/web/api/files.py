@@ -16,6 +16,7 @@ from gongzhi.kernel.models import Attachment, Register
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Upload, limits
+from gongzhi.tongue import filled, later
 from gongzhi.web.api.doing import IDEMPOTENCY_KEY, answer, key_of, run
 from gongzhi.web.api.problems import problem
 from gongzhi.web.api.schemas import BINARY, REFUSALS, TAKEN, ErrorOut, FileOut, UploadedOut
@@ -28,15 +29,15 @@ def add_files(router: Router, service: Service) -> None:
     """Add the operations on the attachments of the service's records."""
     attach = service.action("attach")
 
-    @router.get("/{number}/files", response={200: list[FileOut], **REFUSALS}, summary=_("附件列表"),
+    @router.get("/{number}/files", response={200: list[FileOut], **REFUSALS}, summary=later("附件列表"),
                 operation_id=f"{service.code}_attachments")  # fmt: skip
     def listing(request: HttpRequest, number: str) -> Any:
         actor: Actor = request.auth  # type: ignore[attr-defined]
         with acting(actor):
             return _rows(service, Attachment.objects.filter(record=_record(actor, service, number)))
 
-    @router.get("/{number}/files/{file}", response={**REFUSALS, 410: ErrorOut}, summary=_("下载附件"), operation_id=f"{service.code}_attachment",
-                openapi_extra={"responses": {200: {"description": _("文件内容"), "content": {"*/*": {"schema": BINARY}}}}})  # fmt: skip
+    @router.get("/{number}/files/{file}", response={**REFUSALS, 410: ErrorOut}, summary=later("下载附件"), operation_id=f"{service.code}_attachment",
+                openapi_extra={"responses": {200: {"description": later("文件内容"), "content": {"*/*": {"schema": BINARY}}}}})  # fmt: skip
     def read(request: HttpRequest, number: str, file: str) -> HttpResponse:
         actor: Actor = request.auth  # type: ignore[attr-defined]
         with acting(actor):
@@ -82,9 +83,10 @@ def _upload_extra() -> dict[str, Any]:
 
 def _describe() -> str:
     held = limits()
-    return _(
+    words = later(
         "用 multipart/form-data 传一个或几个文件（files，可加 note），或把一个文件的内容直接作为正文，文件名写在 name 里。一次最多 {files} 个，每个不超过 {megabytes} MB。"
-    ).format(files=held.files, megabytes=held.file // 2**20)
+    )
+    return filled(words, files=held.files, megabytes=held.file // 2**20)
 
 
 def _sent(request: HttpRequest, name: str) -> tuple[list[Upload], str]:

@@ -1,6 +1,8 @@
 """Errors of the API as problem details (RFC 9457): one media type, one set of kinds, each explained under its address."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 import orjson
@@ -13,7 +15,7 @@ from gongzhi.kernel.act import Absent, Conflict, Invalid, Refused, Unreachable
 from gongzhi.kernel.context import NoPost
 from gongzhi.kernel.refusals import KeyReused, PartsOpen
 from gongzhi.kernel.vault import NoRoom, Rejected
-from gongzhi.tongue import later
+from gongzhi.tongue import clauses, later
 
 MEDIA = "application/problem+json"
 _KINDS: Mapping[str, tuple[int, str, str]] = {
@@ -157,14 +159,16 @@ def handle(api: NinjaAPI) -> None:
 router = Router(tags=[later("说明")])
 
 
-@router.get("", auth=None, summary=later("错误的种类"), operation_id="problems")
+@router.get("", auth=None, summary=later("错误的种类"), operation_id="problems",
+            description=later("全部错误种类和它们的含义。"))  # fmt: skip
 def problems(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """Return every kind of problem with its meaning."""
     made = [_told(kind) for kind in _KINDS]
     return HttpResponse(orjson.dumps(made), content_type="application/json")
 
 
-@router.get("/{kind}", auth=None, summary=later("一种错误"), operation_id="problem")
+@router.get("/{kind}", auth=None, summary=later("一种错误"), operation_id="problem",
+            description=later("这种错误的含义。"))  # fmt: skip
 def one(request: HttpRequest, kind: str) -> HttpResponse:
     """Return what this kind of problem means."""
     if kind not in _KINDS:
@@ -178,10 +182,33 @@ def _told(kind: str) -> dict[str, Any]:
 
 
 def documented(schema: dict[str, Any]) -> dict[str, Any]:
-    """Write into an OpenAPI document that its errors are problems. Returns the document."""
+    """Write into an OpenAPI document that its errors are problems, and what each status means. Returns the document.
+
+    The titles that the library makes of names in the code say nothing, and say it in English: they go.
+    """
     for operations in schema["paths"].values():
         for operation in operations.values():
             for status, answer in operation.get("responses", {}).items():
                 if int(status) >= 400 and "application/json" in answer.get("content", {}):
                     answer["content"] = {MEDIA: answer["content"]["application/json"]}
+                if answer.get("description") == responses.get(int(status)):
+                    answer["description"] = _meaning(int(status))
+    _untitled(schema["paths"])
+    _untitled(schema["components"])
     return schema
+
+
+def _meaning(status: int) -> str:
+    titles = [str(title) for known, title, _words in _KINDS.values() if known == status]
+    return clauses(titles) or (_("没有变化") if status == HTTPStatus.NOT_MODIFIED else _("完成"))
+
+
+def _untitled(part: Any) -> None:
+    if isinstance(part, dict):
+        if isinstance(part.get("title"), str):  # a property of this name is no text
+            del part["title"]
+        for inner in part.values():
+            _untitled(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            _untitled(inner)

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import lazy
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from ninja import Header, NinjaAPI, Router
@@ -19,7 +20,7 @@ from gongzhi.kernel.procedure import cited
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.search import find
 from gongzhi.kernel.service import Service, services
-from gongzhi.tongue import listed
+from gongzhi.tongue import filled, later, listed
 from gongzhi.web.api.doing import add_action
 from gongzhi.web.api.files import add_files
 from gongzhi.web.api.problems import Unread
@@ -27,6 +28,7 @@ from gongzhi.web.api.schemas import REFUSALS, FoundOut, HistoryOut, facts_out, p
 from gongzhi.web.api.token import Bearer
 
 MOST = 200
+_STATES: Any = lazy(listed, str)([filled("{} {}", code, title) for code, title in STATES.items()])
 
 
 def add_services(api: NinjaAPI) -> None:
@@ -42,9 +44,11 @@ def add_services(api: NinjaAPI) -> None:
 
 def add_search(api: NinjaAPI) -> None:
     """Add the search over everything that the actor sees, by number or by words."""
-    router = Router(auth=Bearer(), tags=[_("查找")])
+    router = Router(auth=Bearer(), tags=[later("查找")])
 
-    @router.get("", response={200: list[FoundOut], **REFUSALS}, summary=_("按编号或内容查找"), operation_id="search")
+    @router.get(
+        "", response={200: list[FoundOut], **REFUSALS}, summary=later("按编号或内容查找"), operation_id="search"
+    )
     def search(request: HttpRequest, q: str, limit: int = 50) -> Any:
         actor: Actor = request.auth  # type: ignore[attr-defined]
         with acting(actor):
@@ -56,12 +60,12 @@ def add_search(api: NinjaAPI) -> None:
 def _reading(router: Router, service: Service) -> None:
     record = record_schema(service, texts=True)
 
-    @router.get("", response={200: page_schema(service), **REFUSALS}, summary=_("{title}列表").format(title=service.title),
+    @router.get("", response={200: page_schema(service), **REFUSALS}, summary=filled(later("{title}列表"), title=service.title),
                 operation_id=f"{service.code}_list", openapi_extra={"parameters": _parameters(service)})  # fmt: skip
     def listing(request: HttpRequest) -> HttpResponse:
         return _list(request, service)
 
-    @router.get("/{number}", response={200: record, 304: None, **REFUSALS}, summary=_("一条{title}").format(title=service.title),
+    @router.get("/{number}", response={200: record, 304: None, **REFUSALS}, summary=filled(later("一条{title}"), title=service.title),
                 operation_id=f"{service.code}_read")  # fmt: skip
     def read(request: HttpRequest, number: str, held: str | None = Header(None, alias="If-None-Match")) -> HttpResponse:
         actor: Actor = request.auth  # type: ignore[attr-defined]
@@ -75,7 +79,7 @@ def _reading(router: Router, service: Service) -> None:
             made = {**_row(service, found, facts, texts=True), "actions": can}
         return _tagged(_json(made), tag)
 
-    @router.get("/{number}/history", response={200: list[HistoryOut], **REFUSALS}, summary=_("办理过程"),
+    @router.get("/{number}/history", response={200: list[HistoryOut], **REFUSALS}, summary=later("办理过程"),
                 operation_id=f"{service.code}_history")  # fmt: skip
     def history(request: HttpRequest, number: str) -> Any:
         actor: Actor = request.auth  # type: ignore[attr-defined]
@@ -113,24 +117,24 @@ def _found(service: Service, number: str) -> Register:
 
 def _parameters(service: Service) -> list[dict[str, Any]]:
     """Return the query parameters of a list, as OpenAPI writes them: the filter language of ``kernel.narrow``."""
-    said: dict[str, str] = {
-        "limit": _("每页条数，1 到 {most}，默认 50").format(most=MOST), "after": _("上一页的 next"),
-        "order": _("opened、due、number、title 或一个登记项；前面加 - 倒过来。默认 -opened"),
-        "state": listed(f"{code} {title}" for code, title in STATES.items()),
-        "stage": _("环节代码，多个用逗号分开"), "agency": _("责任单位 id，多个用逗号分开"), "place": _("地点 id，包括其下各级"), "q": _("内容里有的词"),
+    said: dict[str, Any] = {
+        "limit": filled(later("每页条数，1 到 {most}，默认 50"), most=MOST), "after": later("上一页的 next"),
+        "order": later("opened、due、number、title 或一个登记项；前面加 - 倒过来。默认 -opened"), "state": _STATES,
+        "stage": later("环节代码，多个用逗号分开"), "agency": later("责任单位 id，多个用逗号分开"),
+        "place": later("地点 id，包括其下各级"), "q": later("内容里有的词"),
     }  # fmt: skip
     for name, (_column, label) in SPANS.items():
         said |= {
-            f"{name}.from": _("{label}，从这天起（2026-11-23）").format(label=label),
-            f"{name}.to": _("{label}，到这天止").format(label=label),
+            f"{name}.from": filled(later("{label}，从这天起（2026-11-23）"), label=label),
+            f"{name}.to": filled(later("{label}，到这天止"), label=label),
         }
     for name, fact in service.all_facts.items():
-        label = str(fact.verbose_name)
+        label = fact.verbose_name
         if fact.ranges:
             said |= {
                 name: label,
-                f"{name}.from": _("{label}，至少").format(label=label),
-                f"{name}.to": _("{label}，至多").format(label=label),
+                f"{name}.from": filled(later("{label}，至少"), label=label),
+                f"{name}.to": filled(later("{label}，至多"), label=label),
             }
         elif not fact.words:
             said[name] = label

@@ -1,9 +1,8 @@
 """Schemas made of the declarations: one for each action's form, one for each service's record."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
-from django.utils.translation import gettext as _
 from ninja import Schema
 from pydantic import ConfigDict, Field, create_model
 
@@ -12,17 +11,32 @@ from gongzhi.kernel.forms import AgencyField, PlaceField, PointField
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import limits
+from gongzhi.tongue import filled, later
 
 
-class Strict(Schema):
+def _described(schema: dict[str, Any], made: type[Schema]) -> None:
+    """Describe the schema to whoever reads the document, instead of by the docstring, which is for us."""
+    schema.pop("description", None)
+    if "said" in made.__dict__:
+        schema["description"] = made.__dict__["said"]
+
+
+class Told(Schema):
+    """A schema that says what it is in the reader's language: ``said``."""
+
+    model_config = ConfigDict(json_schema_extra=_described)
+
+
+class Strict(Told):
     """A body in which an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class DoneOut(Schema):
+class DoneOut(Told):
     """The act happened; ``repeated``: it had happened before under the same key. ``follow`` only where a record was made."""
 
+    said: ClassVar[str] = later("办理完成。repeated：同一个键以前已经办过；follow：只在新登记时有，是查询码。")
     record: str
     number: str
     version: int
@@ -31,9 +45,10 @@ class DoneOut(Schema):
     follow: str = ""
 
 
-class ErrorOut(Schema):
+class ErrorOut(Told):
     """A problem (RFC 9457): ``detail`` is one sentence for a person, ``type`` the address that explains its kind."""
 
+    said: ClassVar[str] = later("一种错误（RFC 9457）：detail 是给人看的一句话，type 是说明这种错误的地址。")
     type: str
     title: str
     status: int
@@ -44,12 +59,14 @@ class ErrorOut(Schema):
 class InvalidOut(ErrorOut):
     """What is wrong, by field."""
 
+    said: ClassVar[str] = later("errors 按表单项列出各自的错误。")
     errors: dict[str, list[str]] = {}
 
 
 class ConflictOut(ErrorOut):
     """Who was first, what they did and when, and how the record stands now."""
 
+    said: ClassVar[str] = later("谁先办理、何时、做了什么，以及记录现在的样子。")
     who: str = ""
     agency: str = ""
     at: str = ""
@@ -69,9 +86,10 @@ TAKEN: dict[int, Any] = {413: ErrorOut, 507: ErrorOut}
 BINARY = {"type": "string", "format": "binary"}
 
 
-class FileOut(Schema):
+class FileOut(Told):
     """An attachment: its name as it was admitted, the type that its content has, bytes, and where it is read."""
 
+    said: ClassVar[str] = later("一个附件：收下时的文件名、内容的实际类型、字节数和下载地址。")
     file: str
     name: str
     media_type: str
@@ -84,12 +102,14 @@ class FileOut(Schema):
 class UploadedOut(DoneOut):
     """The files are kept; ``files`` are the ones of this act."""
 
+    said: ClassVar[str] = later("文件已收下；files 是这一次的文件。")
     files: list[FileOut]
 
 
-class FoundOut(Schema):
+class FoundOut(Told):
     """A record as lists and search give it."""
 
+    said: ClassVar[str] = later("列表和查找里的一条记录。")
     record: str
     service: str
     number: str
@@ -112,9 +132,10 @@ class FoundOut(Schema):
     version: int
 
 
-class HistoryOut(Schema):
+class HistoryOut(Told):
     """One act of a record."""
 
+    said: ClassVar[str] = later("记录办理过程中的一步。")
     at: str
     who: str
     agency: str
@@ -144,7 +165,7 @@ def form_schema(service: Service, action: Action) -> type[Schema]:
     fields: dict[str, Any] = {}
     for name, asked in service.form(action).fields.items():
         kind = _type(asked)
-        words = " ".join(filter(None, (str(asked.label or ""), str(asked.help_text or ""))))
+        words = filled("{} {}" if asked.help_text else "{}", asked.label, asked.help_text)
         fields[name] = (
             (kind, Field(description=words)) if asked.required else (kind | None, Field(None, description=words))
         )
@@ -157,7 +178,7 @@ def body_schema(service: Service, action: Action) -> type[Schema]:
     required = any(field.is_required() for field in form.model_fields.values())
     fields: dict[str, Any] = {"form": (form, ...) if required else (form, Field(default_factory=form))}
     if not action.creates:
-        words = _("读到的版本号，也可以用 If-Match；别人先改过时得到 409")
+        words = later("读到的版本号，也可以用 If-Match；别人先改过时得到 409")
         fields["version"] = (int | None, Field(None, description=words))
     return create_model(f"{service.code}_{action.code}", __base__=Strict, **fields)
 
@@ -185,21 +206,21 @@ def record_schema(service: Service, *, texts: bool) -> type[Schema]:
     facts: dict[str, Any] = {}
     for name, fact in service.all_facts.items():
         if texts or not fact.words:
-            facts[name] = (_fact_type(fact) | None, Field(None, description=str(fact.verbose_name)))
+            facts[name] = (_fact_type(fact) | None, Field(None, description=fact.verbose_name))
             if isinstance(fact, Code):
                 facts[f"{name}_title"] = (str | None, None)
     suffix = "record" if texts else "row"
-    inner = create_model(f"{service.code}_{suffix}_facts", __base__=Schema, **facts)
+    inner = create_model(f"{service.code}_{suffix}_facts", __base__=Told, **facts)
     more: dict[str, Any] = {"facts": (inner, ...)}
     if texts:
-        more["actions"] = (list[str], Field([], description=_("我现在可以做的动作")))
+        more["actions"] = (list[str], Field([], description=later("我现在可以做的动作")))
     return create_model(f"{service.code}_{suffix}", __base__=FoundOut, **more)
 
 
 def page_schema(service: Service) -> type[Schema]:
     """Return the schema of one page of a list; ``next`` is the cursor of the page after it, "" on the last."""
     items: Any = list[record_schema(service, texts=False)]  # type: ignore[misc]
-    return create_model(f"{service.code}_page", __base__=Schema, items=(items, ...), next=(str, ""))
+    return create_model(f"{service.code}_page", __base__=Told, items=(items, ...), next=(str, ""))
 
 
 def facts_out(service: Service, row: Any, *, texts: bool) -> dict[str, Any]:

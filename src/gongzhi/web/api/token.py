@@ -6,13 +6,13 @@ actor.
 
 import time
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core import signing
 from django.db import connection
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from ninja import Router, Schema
+from ninja import Router
 from ninja.errors import HttpError
 from ninja.security import HttpBearer
 
@@ -20,6 +20,7 @@ from gongzhi.kernel.context import Actor, actor_of, actors_of
 from gongzhi.kernel.second_factor import check, has_factor
 from gongzhi.kernel.signin import SignInRefused, sign_in
 from gongzhi.tongue import later
+from gongzhi.web.api.schemas import Told
 from gongzhi.web.guard import address, typed
 from gongzhi.web.who import factor_wanted
 
@@ -31,40 +32,45 @@ _lock = Lock()
 router = Router(tags=[later("令牌")])
 
 
-class Asked(Schema):
+class Asked(Told):
     """Login and password; ``post`` chooses one of several posts, ``code`` is that of a phone where the account has one."""
 
+    said: ClassVar[str] = later("账号和密码；post 指定几个岗位中的一个，code 是手机上的动态口令（账号启用了才要）。")
     login: str
     password: str
     post: int | None = None
     code: str = ""
 
 
-class PostOut(Schema):
+class PostOut(Told):
     """A post that the account holds."""
 
+    said: ClassVar[str] = later("账号拥有的一个岗位。")
     post: int
     role: str
     agency: str
     place: str
 
 
-class Given(Schema):
+class Given(Told):
     """The token, until when it holds in seconds, the post it acts as, and the account's other posts."""
 
+    said: ClassVar[str] = later("令牌、有效秒数、它代表的岗位，以及账号的全部岗位。")
     token: str
     expires_in: int
     post: int
     posts: list[PostOut]
 
 
-class Refusal(Schema):
+class Refusal(Told):
     """A sentence for the person who asked."""
 
+    said: ClassVar[str] = later("给人看的一句话。")
     detail: str
 
 
-@router.post("", response={200: Given, 401: Refusal}, summary=later("取得令牌"), auth=None)
+@router.post("", response={200: Given, 401: Refusal}, summary=later("取得令牌"), auth=None,
+             description=later("令牌代表账号今天最早的岗位，或指定的岗位。"))  # fmt: skip
 def token(request: HttpRequest, asked: Asked) -> Any:
     """Return a token for the account's oldest post of today, or the one asked for."""
     try:
