@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -168,6 +168,18 @@ def test_numbers_follow_the_rows_and_again_changes_nothing(crew: People) -> None
     second = [one for one in act_many(crew.operator, "request", rows) if isinstance(one, Done)]
     assert all(one.repeated for one in second)
     assert [(one.record, one.number, one.follow) for one in second] == [(o.record, o.number, o.follow) for o in first]
+
+
+def test_a_batch_does_not_read_what_the_post_did_before(crew: People) -> None:
+    """One look at an index for each row's key, however many keys the post has used."""
+    before = [Row({"detail": f"第{n}件"}, f"before:{n}") for n in range(400)]
+    assert all(isinstance(one, Done) for one in act_many(crew.operator, "request", before))
+    few = [Row({"detail": "甲"}, f"few:{n}") for n in range(5)]
+    batch = next(bulk._batches(crew.operator, service("request"), few, None))
+    with transaction.atomic(), connection.cursor() as cursor:
+        assert len(bulk._write(crew.operator, service("request"), batch, None)) == 5
+        cursor.execute("SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_all_tables WHERE relname = 'entry'")
+        assert cursor.fetchone()[0] < 50
 
 
 def test_a_key_twice_in_one_batch_makes_one_record(crew: People) -> None:

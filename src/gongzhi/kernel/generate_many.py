@@ -87,7 +87,8 @@ BEGIN
              WITH ORDINALITY AS g({", ".join(name for name, _ in rows)}, n)
         LEFT JOIN public.place l ON l.id = g.place AND l.ended_on IS NULL
         LEFT JOIN public.agency c ON c.id = g.agency
-        LEFT JOIN public.entry e ON e.post_id = p_post AND e.idem = g.idem{seen}
+        LEFT JOIN LATERAL (SELECT k.record_id, k.action FROM public.entry k
+                           WHERE k.post_id = p_post AND k.idem = g.idem LIMIT 1) e ON true{seen}
     ), numbered AS MATERIALIZED (
         SELECT o.*, o.number || lpad(nextval('kernel.number_{service.code}')::text, 6, '0') AS no
         FROM (SELECT * FROM given WHERE outcome = 'done' ORDER BY n) o
@@ -135,7 +136,7 @@ def _whole(service: Service) -> tuple[str, str, str, str]:
     test = f"r.service = '{service.part_of}' AND r.closed_at IS NULL\n            AND {right}"
     return (
         f"    PERFORM FROM public.register r WHERE r.id = ANY (p_whole) AND {test} ORDER BY r.id FOR SHARE;\n",
-        f"\n        LEFT JOIN public.register r ON r.id = g.whole AND {test}",
+        f"\n        LEFT JOIN LATERAL (SELECT r.id FROM public.register r WHERE r.id = g.whole AND {test} LIMIT 1) r ON true",
         " OR r.id IS NULL",
         f""", made_tie AS (
         INSERT INTO public.link (a_id, b_id, kind, entry_id) SELECT f.whole, f.record, '{PART}', f.entry FROM fresh f
