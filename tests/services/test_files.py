@@ -4,6 +4,7 @@ import csv
 import errno
 import html
 import io
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.utils.translation import gettext
 from openpyxl import load_workbook
 
 from gongzhi.intake import declared
@@ -167,18 +169,45 @@ def cell_of(service: Service, column: Any, form: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "csv"])
-def test_a_full_disk_is_told_and_leaves_no_file(
-    service: Service, lab: Lab, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def full(path: Path, *_: Any) -> int:
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EACCES, 500), (errno.EROFS, 500), (errno.EIO, 500), (None, 500)],
+)
+def test_a_file_that_cannot_be_written_is_told_truly_and_leaves_nothing(
+    service: Service, lab: Lab, kind: str, number: int | None, status: int, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def broken(path: Path, *_: Any) -> int:
         path.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number)) if number else OSError("cut off")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setitem(exporting.FORMATS, kind, ("text/plain", full))
+    monkeypatch.setitem(exporting.FORMATS, kind, ("text/plain", broken))
     answer = at_desk(lab.watcher).get(f"/work/s/{service.code}/export/{kind}")
-    assert answer.status_code == 507
-    assert "磁盘空间不足" in answer.content.decode()
+    assert answer.status_code == status
+    full = gettext("服务器的磁盘空间不足，没有导出。请联系管理员。")
+    other = gettext("服务器写文件时出错（{code}），没有导出。请联系管理员，原因已记入日志。")
+    told = full if status == 507 else other.format(code=errno.errorcode[number] if number else "OSError")
+    assert told in html.unescape(answer.content.decode())
+    assert "an export could not be written" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "csv"])
+def test_a_disk_that_is_really_full_is_told(
+    service: Service, lab: Lab, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """/dev/full answers every write with ENOSPC: the writers themselves must let that through."""
+    lab.make()
+    media, write = exporting.FORMATS[kind]
+
+    def full(path: Path, *given: Any) -> int:
+        path.symlink_to("/dev/full")
+        return write(path, *given)
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setitem(exporting.FORMATS, kind, (media, full))
+    assert at_desk(lab.watcher).get(f"/work/s/{service.code}/export/{kind}").status_code == 507
     assert list(tmp_path.iterdir()) == []
 
 

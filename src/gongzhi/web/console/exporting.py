@@ -1,5 +1,6 @@
 """Sending a list as a file: the same rows as the page shows, under the same rights."""
 
+import errno
 import logging
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from gongzhi.kernel.narrow import narrow
 from gongzhi.web.console.lists import declared, given
 from gongzhi.web.who import chosen_place, in_place, page, reads
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 logger = logging.getLogger(__name__)
 
 
@@ -36,9 +38,13 @@ def export(request: HttpRequest, actor: Actor, code: str, kind: str) -> HttpResp
             path = Path(folder) / f"list.{kind}"
             write(path, service, found)
             file = path.open("rb")  # stays readable after the folder is gone
-    except OSError:
+    except OSError as error:
         logger.exception("an export could not be written")
-        return _fault(request, actor, code, 507, _("服务器的磁盘空间不足，没有导出。请联系管理员。"))
+        if error.errno in _FULL:
+            return _fault(request, actor, code, 507, _("服务器的磁盘空间不足，没有导出。请联系管理员。"))
+        fault = _("服务器写文件时出错（{code}），没有导出。请联系管理员，原因已记入日志。")
+        name = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        return _fault(request, actor, code, 500, fault.format(code=name))
     response = FileResponse(file, content_type=media)
     name = f"{service.title}-{timezone.localtime():%Y%m%d-%H%M}.{kind}"
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or "attachment"
