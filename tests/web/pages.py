@@ -3,8 +3,11 @@
 ``{filed}``, ``{working}``, … are numbers of records, made by ``matters``.
 """
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 PASSWORD = "gongzhi2026"
 
@@ -18,17 +21,32 @@ class Page:
     path: str
     click: str = ""
     status: int = 200
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the environment names while the page is looked at."""
 
+
+_OUTSIDE = {
+    "GONGZHI_OIDC_ISSUER": "http://127.0.0.1:9", "GONGZHI_OIDC_CLIENT_ID": "gongzhi", "GONGZHI_OIDC_TITLE": "政务通",
+    "GONGZHI_SITE": "http://127.0.0.1",
+}  # fmt: skip
+_MAIL = {
+    "GONGZHI_SMTP": "smtp+plain://127.0.0.1:9", "GONGZHI_MAIL_FROM": "notice@gongzhi.example.org",
+    "GONGZHI_SITE": "https://gongzhi.example.org",
+}  # fmt: skip
 
 PAGES = [
     Page("portal", "", "/"),
     Page("portal-report", "", "/report"),
+    Page("portal-report-mail", "", "/report", settings=_MAIL),
     Page("portal-services", "", "/services"),
     Page("portal-find", "", "/follow"),
     Page("portal-ledger", "", "/ledger"),
     Page("portal-matter", "", "/follow/{followed}"),
     Page("portal-rate", "", "/follow/{followed}/do/rate"),
     Page("signin", "", "/signin"),
+    Page("signin-outside", "", "/signin", settings=_OUTSIDE),
+    Page("signin-outside-down", "", "/signin/outside", status=502, settings=_OUTSIDE),
+    Page("signed-out-outside", "", "/signin?out=outside", settings=_OUTSIDE),
     Page("not-found", "", "/nothing", status=404),
     Page("queue", "operator", "/work/"),
     Page("queue-group", "operator", "/work/?group=new"),
@@ -139,7 +157,8 @@ def matters() -> dict[str, Any]:
 
 def visit(page: Any, base: str, wanted: Page, numbers: dict[str, Any]) -> int:
     """Go to the page and do what its picture shows first; return the status."""
-    answer = page.goto(base + wanted.path.format(**numbers))
+    with mock.patch.dict(os.environ, wanted.settings):
+        answer = page.goto(base + wanted.path.format(**numbers))
     if wanted.click == "?":
         page.keyboard.press("?")
     elif wanted.click:

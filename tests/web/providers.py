@@ -34,6 +34,8 @@ class Liar:
     metadata: dict[str, Any] = field(default_factory=dict)
     broken: dict[str, bytes] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)
+    """Seconds before a path answers."""
     seen: list[str] = field(default_factory=list)
     asked: dict[str, str] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)
@@ -48,6 +50,7 @@ class Liar:
 
     def answer(self, path: str, body: dict[str, str], authorization: str) -> tuple[int, bytes]:
         self.seen.append(path)
+        time.sleep(self.slow.get(path, 0))
         if path in self.moved:
             return 302, b""
         if path in self.broken:

@@ -14,8 +14,12 @@ import gongzhi.web
 AXE = Path(gongzhi.web.__file__).parent / "static" / "vendor" / "axe" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-# Chromium tells of every answer that is not 2xx; the pages answer 404, 409 and 422 on purpose.
-_EXPECTED = ("Failed to load resource: the server responded with a status of 4", "GPU stall due to ReadPixels")
+# Chromium tells of every answer that is not 2xx; the pages answer 404, 409, 422 and, where a provider is down, 502 on purpose.
+_EXPECTED = (
+    "Failed to load resource: the server responded with a status of 4",
+    "Failed to load resource: the server responded with a status of 502",
+    "GPU stall due to ReadPixels",
+)
 
 
 @contextmanager

@@ -334,27 +334,6 @@ def test_a_provider_that_is_down_gets_one_sentence_and_the_password_still_works(
     )
 
 
-def test_a_provider_that_says_a_byte_a_second_is_given_up(city: str, configured: Any) -> None:
-    import threading
-
-    def drip(held: socket.socket) -> None:
-        peer, _ = held.accept()
-        with peer:
-            for letter in b"HTTP/1.1 200 OK":
-                try:
-                    peer.sendall(bytes([letter]))
-                except OSError:
-                    return
-                time.sleep(1)
-
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        threading.Thread(target=drip, args=(held,), daemon=True).start()
-        configured(f"http://127.0.0.1:{held.getsockname()[1]}")
-        began = time.monotonic()
-        assert SILENT in text(Client().get("/signin/outside"))
-        assert time.monotonic() - began < 10  # ten such bytes would take fifteen
-
-
 def test_a_redirect_of_the_provider_is_not_followed(liar: Liar) -> None:
     liar.moved = {"/token": f"{liar.issuer}/elsewhere"}
     client = Client()

@@ -11,13 +11,16 @@ from django.views.decorators.http import require_GET
 
 from gongzhi.channels.config import SettingsWrong
 from gongzhi.kernel.identities import account_of
+from gongzhi.kernel.limits import allow
 from gongzhi.kernel.signin import SignInRefused
 from gongzhi.web import oidc
 from gongzhi.web.console.signing import signin_page
 from gongzhi.web.entering import enter, wanted_page
+from gongzhi.web.guard import address
 from gongzhi.web.who import current
 
 FLOWS = 5  # sign-ins under way in one browser, in as many tabs
+FLOWS_AN_HOUR = 300  # from one address, which may be that of a whole office; a flow costs a session and guesses nothing
 
 
 def _provider() -> oidc.Provider:
@@ -35,7 +38,10 @@ def begin(request: HttpRequest) -> HttpResponse:
     if current(request):
         return redirect(wanted)
     try:
-        there, state, flow = oidc.begin(_provider(), wanted)
+        found = _provider()
+        if not allow(f"outside:{address(request)}", count=FLOWS_AN_HOUR, seconds=3600):
+            return signin_page(request, 429, error=_("从您这里登录的次数太多了，请一小时后再试。"), next=wanted)
+        there, state, flow = oidc.begin(found, wanted)
     except SettingsWrong as wrong:
         return signin_page(request, 503, error=str(wrong), next=wanted)
     except oidc.ProviderFailed as failed:
