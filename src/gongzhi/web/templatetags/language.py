@@ -61,6 +61,12 @@ def data(text: object) -> object:
 
 
 @register.filter
+def naming(sentence: object, name: str) -> object:
+    """Mark one name of the city's own within a sentence of the platform, whose other words must be translated."""
+    return mark_safe(escape(sentence).replace(escape(name), str(data(name)))) if name else sentence  # noqa: S308 (escaped)
+
+
+@register.filter
 def data_lang(text: object) -> str:
     """Return the ``lang`` attribute for an element that holds nothing but the city's own words; for ``option``."""
     return format_html(' lang="{}"', "zh-Hans") if _foreign(str(text)) else ""
