@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
@@ -19,13 +19,18 @@ class Atlas:
 
     places: dict[int, tuple[str, str, str]]
     agencies: dict[int, tuple[str, str, str]]
+    _nearest: dict[tuple[str, str], int | None] = field(default_factory=dict, compare=False)
 
     def nearest(self, kind: str, path: str) -> int | None:
         """Return the agency of this kind whose seat is the closest above the path, or None."""
-        found = [
-            (len(seat), agency) for agency, (k, seat, _) in self.agencies.items() if k == kind and within(path, seat)
-        ]
-        return min(found, key=lambda pair: (-pair[0], pair[1]))[1] if found else None
+        if (kind, path) not in self._nearest:
+            found = [
+                (-len(seat), agency)
+                for agency, (k, seat, _) in self.agencies.items()
+                if k == kind and within(path, seat)
+            ]
+            self._nearest[kind, path] = min(found)[1] if found else None
+        return self._nearest[kind, path]
 
 
 _held: dict[tuple[Any, ...], tuple[float, Atlas]] = {}

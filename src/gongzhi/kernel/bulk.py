@@ -13,8 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
+import uuid_utils
 from django.db import connection
 from django.utils import timezone
 
@@ -23,7 +25,7 @@ from gongzhi.kernel.compose import prepare
 from gongzhi.kernel.context import Actor, ContextError, follow_code
 from gongzhi.kernel.draft import Draft, Memo
 from gongzhi.kernel.generate_many import PARTY, columns_of, function_for_many
-from gongzhi.kernel.packed import packed, take_packed
+from gongzhi.kernel.packed import ask, packed
 from gongzhi.kernel.refusals import Absent, Refused, Unreachable
 from gongzhi.kernel.service import Service, service
 
@@ -49,7 +51,7 @@ class _Batch:
 
     past: bool
     now: datetime = field(default_factory=timezone.now)
-    memo: Memo = field(default_factory=Memo)
+    memo: Memo = field(default_factory=lambda: Memo(new_id=uuid_utils.uuid7))
     rows: list[Row] = field(default_factory=list)
     outcomes: list[Outcome | None] = field(default_factory=list)
     drafts: list[tuple[int, Draft]] = field(default_factory=list)
@@ -98,7 +100,7 @@ def _batches(actor: Actor, declared: Service, rows: Iterable[Row], loader: Actor
         try:
             draft = Draft(
                 actor, declared, declared.creating, None, None, row.key or None, "", row.at or batch.now,
-                loader if past else None, memo=batch.memo,
+                loader if past else None, memo=batch.memo, entry=batch.memo.new_id(),
             )  # fmt: skip
             batch.drafts.append((here, prepare(draft, row.form, ())))
         except Absent:
@@ -138,14 +140,14 @@ def _write(actor: Actor, declared: Service, batch: _Batch, loader: Actor | None)
     if not batch.drafts:
         return {}
     made = function_for_many(declared)
+    kinds = [kind for _, kind in made.parameters]
     arguments = [actor.post, loader.post if loader and batch.past else None, *_columns(declared, batch)]
     stage, keyed = declared.creating.target.code, all(draft.key for _, draft in batch.drafts)
     for last in (False, True):
         try:
             connection.ensure_connection()
             raw: psycopg.Connection[Any] = connection.connection
-            take_packed(raw)
-            answers = raw.execute(made.call, arguments, prepare=True).fetchall()
+            answers = ask(raw, made.name, kinds, arguments)
         except psycopg.errors.UniqueViolation:
             if last:  # someone else loads the same rows at this moment: each row sees for itself
                 return {}
@@ -156,14 +158,22 @@ def _write(actor: Actor, declared: Service, batch: _Batch, loader: Actor | None)
             if last or not keyed:
                 raise Unreachable from error
         else:
-            return {
-                batch.drafts[row - 1][0]: Done(
-                    record, number, 1, stage, outcome == "repeated", follow_code(record.bytes, batch.memo.ring)
-                )
-                for row, outcome, record, number in answers
-                if outcome in ("done", "repeated")
-            }
+            return dict(_answered(batch, stage, answers))
     return {}
+
+
+def _answered(batch: _Batch, stage: str, answers: list[Any]) -> Iterator[tuple[int, Done]]:
+    for row, outcome, record, number in answers:
+        here, draft = batch.drafts[int(row) - 1]
+        if outcome == b"done" and draft.record:
+            yield (
+                here,
+                Done(UUID(bytes=draft.record.bytes), number.decode(), 1, stage, repeated=False, follow=draft.code),
+            )
+        elif outcome == b"repeated":
+            first = UUID(record.decode())
+            code = follow_code(first.bytes, batch.memo.ring)
+            yield here, Done(first, number.decode(), 1, stage, repeated=True, follow=code)
 
 
 def _columns(declared: Service, batch: _Batch) -> Iterator[Any]:

@@ -20,7 +20,7 @@ from gongzhi.kernel.context import acting, follow_code, follow_hash
 from gongzhi.kernel.draft import Draft, Found
 from gongzhi.kernel.forms import INDEXED_FIELDS, PERSON_FIELDS, WHOLE
 from gongzhi.kernel.generate import takes_more
-from gongzhi.kernel.keys import keyed_hash, new_key, seal_field, seal_words, unwrap, wrap
+from gongzhi.kernel.keys import keyed_hash, new_key, seal_fields, seal_words, unwrap, wrap
 from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.models.places import city
 from gongzhi.kernel.procedure import Clock, Gives
@@ -60,10 +60,10 @@ def prepare(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> D
         entry=draft.entry, idem=draft.key, at=draft.at, version=draft.version, lon=None, lat=None, place=None,
         channel=draft.values.get("channel") or "",
     )  # fmt: skip
-    arguments["follow"] = (
-        follow_hash(follow_code(draft.record.bytes, draft.memo.ring), draft.memo.ring) if draft.action.creates and draft.record
-        else follow_hash(draft.follow) if draft.follow else None
-    )  # fmt: skip
+    if draft.action.creates and draft.record:
+        draft.code = follow_code(draft.record.bytes, draft.memo.ring)
+    follow = draft.code or draft.follow
+    arguments["follow"] = follow_hash(follow, draft.memo.ring) if follow else None
     arguments["place"] = draft.values.get("place")
     if draft.values.get("point"):
         arguments["lon"], arguments["lat"] = draft.values["point"]
@@ -117,7 +117,7 @@ def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> No
 
 
 def _prepare_new(draft: Draft) -> None:
-    draft.record = uuid7()
+    draft.record = draft.memo.new_id()
     draft.record_key = new_key()
     values = draft.values
     if values.get("place") is None:
@@ -188,8 +188,8 @@ def _parties(draft: Draft) -> None:
         known = {name: text for name, text in known.items() if text}
         if not known:
             continue
-        party, key = uuid7(), new_key()
-        sealed = {name: seal_field(key, party, name, text) for name, text in known.items()}
+        party, key = draft.memo.new_id(), new_key()
+        sealed = seal_fields(key, party, known)
         row = {
             "record": draft.record, "id": party, "role": role, "known": " ".join([n for n in PERSON_FIELDS if n in known]),
             "key": wrap(key, draft.memo.ring), **sealed,
@@ -271,8 +271,9 @@ def _body(draft: Draft) -> None:
                 spoken[name] = value or ""
         else:
             said[name] = fact.entry_value(fact.stored(value))
-    for name, text in spoken.items():
-        salt = secrets.token_bytes(SALT_BYTES)
+    fresh = secrets.token_bytes(SALT_BYTES * len(spoken))
+    for start, (name, text) in zip(range(0, len(fresh), SALT_BYTES), spoken.items(), strict=True):
+        salt = fresh[start : start + SALT_BYTES]
         draft.words[name] = {"new": text, "salt": salt.hex()}
         heard[name] = salted(text, salt)
     if arguments["lon"] is not None:

@@ -164,12 +164,16 @@ def following(number: str, code: str) -> Iterator[Register | None]:
         _current.reset(token)
 
 
+_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_PAIRS = [low + high for high in _LETTERS for low in _LETTERS]
+"""Two letters for ten bits, the lower five first."""
+
+
 def follow_code(record_bytes: bytes, ring: KeyRing | None = None) -> str:
     """Return the follow-up code of a record: 12 characters that are easy to read aloud (60 bits of a keyed hash)."""
     number = int.from_bytes(keyed_hash("follow", record_bytes, ring)[:8])
-    letters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-    made = "".join([letters[number >> shift & 31] for shift in range(0, 60, 5)])
-    return f"{made[:4]}-{made[4:8]}-{made[8:]}"
+    a, b, c, d, e, f = (_PAIRS[number >> shift & 1023] for shift in (0, 10, 20, 30, 40, 50))
+    return f"{a}{b}-{c}{d}-{e}{f}"
 
 
 def follow_hash(code: str, ring: KeyRing | None = None) -> bytes:

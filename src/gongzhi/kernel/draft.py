@@ -1,5 +1,6 @@
 """An act on its way from a form to the database."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +13,7 @@ from gongzhi.kernel.atlas import Atlas, atlas
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.forms import BoundForm, Cleaned
 from gongzhi.kernel.keys import KeyRing, keyring
-from gongzhi.kernel.procedure import Action, Gives
+from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Stored
 
@@ -28,17 +29,18 @@ class Told:
 class Memo:
     """What drafts made in the same second have in common, so that it is worked out once.
 
-    ``cleaned`` holds, by field and raw value, what a form made of short values; ``agencies`` by kind and path, ``deadlines``
-    by stage and moment, ``instants`` and how ``numbers`` begin by moment. It serves the creating action of one service.
+    ``cleaned`` holds, by field and raw value, what a form made of short values; ``deadlines`` by stage and moment,
+    ``instants`` and how ``numbers`` begin by moment. It serves the creating action of one service.
     """
 
     cleaned: Cleaned = field(default_factory=dict)
-    agencies: dict[tuple[Gives, str], int | None] = field(default_factory=dict)
     deadlines: dict[tuple[str, datetime] | None, tuple[datetime | None, datetime | None, str]] = field(
         default_factory=dict
     )
     instants: dict[datetime, str] = field(default_factory=dict)
     numbers: dict[datetime, str] = field(default_factory=dict)
+    new_id: Callable[[], Any] = uuid7
+    """Makes an id, with bytes and text; not always ``uuid.UUID``, which takes ten times as long."""
 
     @cached_property
     def atlas(self) -> Atlas:
@@ -78,6 +80,8 @@ class Draft:
     """What the table of persons gets: id (UUID), role, known, and ciphertexts (bytes) by column."""
     stored: list[Stored] = field(default_factory=list)
     arguments: dict[str, Any] = field(default_factory=dict)
+    code: str = ""
+    """The follow-up code of a record that is being made."""
 
     @property
     def bound(self) -> BoundForm:

@@ -5,7 +5,7 @@ attribute that is a fact stands in the entry alone. A ``Person`` becomes a party
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
@@ -18,6 +18,7 @@ from gongzhi.kernel.addresses import NO_MAIL, mail
 from gongzhi.kernel.extras import Extras, extras
 from gongzhi.kernel.fields import Fact, Json
 from gongzhi.kernel.models.places import city
+from gongzhi.kernel.quick import UNSURE, way
 from gongzhi.tongue import later
 
 if TYPE_CHECKING:
@@ -202,8 +203,11 @@ class BoundForm:
         values: dict[str, Any] = {}
         errors: dict[str, list[str]] = {}
         fields = self.fields
-        for name, field in fields.items():
+        for name, field, short in self._ways:
             given = raw.get(name)
+            if short and (value := short(given)) is not UNSURE:
+                values[name] = value
+                continue
             key = (name, given) if _short(given) else None
             if key and held and key in held:
                 values[name] = held[key]
@@ -220,8 +224,13 @@ class BoundForm:
                 errors[name] = [_("这一项不属于此表单。")]
         if not errors:
             errors = {name: [text] for name, text in self.form.check(values).items()}
-            errors |= self.city.faults(self.more(values))
+            if self.city.facts:
+                errors |= self.city.faults(self.more(values))
         return values, errors
+
+    @cached_property
+    def _ways(self) -> list[tuple[str, forms.Field, Callable[[Any], Any] | None]]:
+        return [(name, field, way(field)) for name, field in self.fields.items()]
 
     def more(self, values: Mapping[str, Any]) -> dict[str, Json]:
         """Return the values of the city's own fields, as JSON keeps them."""

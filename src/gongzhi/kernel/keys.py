@@ -310,7 +310,17 @@ def open_words(
 
 def seal_field(person_key: bytes, party_id: UUID, column: str, text: str) -> bytes:
     """Return one encrypted field of a person."""
-    return _seal(person_key, text.encode(), b"field\0" + party_id.bytes + column.encode())
+    return seal_fields(person_key, party_id, {column: text})[column]
+
+
+def seal_fields(person_key: bytes, party_id: UUID, texts: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the encrypted fields of a person, by column."""
+    cipher, place, fresh = AESGCM(person_key), b"field\0" + party_id.bytes, os.urandom(_NONCE * len(texts))
+    sealed = {}
+    for start, (column, text) in zip(range(0, len(fresh), _NONCE), texts.items(), strict=True):
+        nonce = fresh[start : start + _NONCE]
+        sealed[column] = _VERSION + nonce + cipher.encrypt(nonce, text.encode(), place + column.encode())
+    return sealed
 
 
 def open_field(person_key: bytes, party_id: UUID, column: str, sealed: bytes | memoryview) -> str:
@@ -319,9 +329,9 @@ def open_field(person_key: bytes, party_id: UUID, column: str, sealed: bytes | m
 
 
 def _words_place(record_id: UUID, entry: UUID | int) -> bytes:
-    if isinstance(entry, UUID):
-        return b"words\0" + record_id.bytes + b"i" + entry.bytes
-    return b"words\0" + record_id.bytes + b"n" + entry.to_bytes(8)
+    if isinstance(entry, int):
+        return b"words\0" + record_id.bytes + b"n" + entry.to_bytes(8)
+    return b"words\0" + record_id.bytes + b"i" + entry.bytes
 
 
 def _seal(key: bytes, content: bytes, place: bytes) -> bytes:

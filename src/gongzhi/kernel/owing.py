@@ -25,13 +25,9 @@ def agency(draft: Draft) -> int | None:
         case Gives.DISPATCH | Gives.CENTRE as kind:
             known = draft.memo.atlas
             path = known.places[draft.values["place"]][0] if draft.action.creates else draft.found.place_path
-            held = draft.memo.agencies
-            if (kind, path) not in held:
-                agency = known.nearest(kind.value, path)
-                if agency is None and kind is Gives.CENTRE:
-                    agency = known.nearest(Gives.DISPATCH.value, path)
-                held[kind, path] = agency
-            agency = held[kind, path]
+            agency = known.nearest(kind.value, path)
+            if agency is None and kind is Gives.CENTRE:
+                agency = known.nearest(Gives.DISPATCH.value, path)
             if agency is None:
                 raise Invalid({"": [_("本市资料里没有可以接收的受理单位，请联系管理员。")]})
             return agency

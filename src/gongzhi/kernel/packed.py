@@ -6,17 +6,20 @@ psycopg's own lists are dumped value by value in Python, which costs several tim
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import psycopg
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
+from psycopg.pq import ConnStatus, ExecStatus, Format
 
 _NULL = b"\xff\xff\xff\xff"
 _HEAD = struct.Struct("!iiIii")
 _SIZE = struct.Struct("!i")
 _EPOCH, _FIRST_DAY, _TICK = datetime(2000, 1, 1, tzinfo=UTC), date(2000, 1, 1), timedelta(microseconds=1)
 _size = _SIZE.pack
+_CONSTANT = (type(None), str, int, datetime)
+"""Types of which equal values are written alike."""
+_PLAIN = ({str}, {bytes})
 
 
 def _fixed(form: str) -> Callable[[Any], bytes]:
@@ -55,29 +58,32 @@ _WAYS: dict[str, tuple[int, Callable[[Any], bytes]]] = {
 """The type's number in PostgreSQL's catalogue, and how a value is written with its size before it."""
 
 
-class Packed(bytes):
-    """An array in PostgreSQL's binary form; the statement's cast says of what type."""
-
-    __slots__ = ()
-
-
-class _PackedDumper(Dumper):
-    format = Format.BINARY
-    oid = 0
-
-    def dump(self, obj: Any) -> bytes:
-        return bytes(obj)
-
-
-def packed(kind: str, values: Sequence[Any]) -> Packed:
+def packed(kind: str, values: Sequence[Any]) -> bytes:
     """Return the values (None is NULL) as an array of the SQL type ``kind``. KeyError for a type not known here."""
     number, write = _WAYS[kind]
-    written = [_NULL if value is None else write(value) for value in values]
-    if not written:
-        return Packed(_HEAD.pack(0, 0, number, 0, 0)[:12])
-    return Packed(_HEAD.pack(1, int(None in values), number, len(written), 1) + b"".join(written))
+    if not values:
+        return _HEAD.pack(0, 0, number, 0, 0)[:12]
+    head, first = _HEAD.pack(1, int(None in values), number, len(values), 1), values[0]
+    if type(first) in _CONSTANT and values.count(first) == len(values):
+        return head + (_NULL if first is None else write(first)) * len(values)
+    if kind in ("text", "bytea") and set(map(type, values)) in _PLAIN:  # never left to an interpreter's loop
+        data = values if kind == "bytea" else list(map(str.encode, values))
+        return head + b"".join(chain.from_iterable(zip(map(_size, map(len, data)), data, strict=True)))
+    return head + b"".join([_NULL if value is None else write(value) for value in values])
 
 
-def take_packed(connection: "psycopg.Connection[Any]") -> None:
-    """Let this connection send packed arrays."""
-    connection.adapters.register_dumper(Packed, _PackedDumper)
+def ask(connection: "psycopg.Connection[Any]", name: str, kinds: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
+    """Call a function with whole numbers (or None) and packed arrays; return its rows, each value as text in bytes or None.
+
+    Other threads go on meanwhile: psycopg's own way sends such a statement in pieces and waits for Python at each of them.
+    Raises what psycopg raises.
+    """
+    sent = [value if value is None or type(value) is bytes else str(value).encode() for value in arguments]
+    call = f"SELECT * FROM {name}({', '.join(f'${n}::{kind}' for n, kind in enumerate(kinds, 1))})"
+    formats = [Format.BINARY if type(value) is bytes else Format.TEXT for value in arguments]
+    result = connection.pgconn.exec_params(call.encode(), sent, param_formats=formats)
+    if result.status != ExecStatus.TUPLES_OK:
+        if connection.pgconn.status != ConnStatus.OK:
+            raise psycopg.OperationalError(result.get_error_message())
+        raise psycopg.errors.error_from_result(result)
+    return [[result.get_value(row, n) for n in range(result.nfields)] for row in range(result.ntuples)]

@@ -5,7 +5,6 @@ cut into 路 · 灯不亮, and whoever looks for 路灯 must find it all the sam
 """
 
 from collections.abc import Iterable
-from itertools import chain
 
 import rjieba
 
@@ -49,12 +48,12 @@ _EVERYWHERE = frozenset(
 
 def index_words(texts: Iterable[str]) -> list[str]:
     """Return the distinct words under which a record is found."""
-    return _distinct(chain.from_iterable(rjieba.cut_all(text.casefold()) for text in texts))
+    return _distinct(rjieba.cut_all(_one_line(texts).casefold()))
 
 
 def query_words(text: str) -> list[str]:
     """Return the distinct words that a record must have to be found; all of them."""
-    return _distinct(word for token in rjieba.cut(text.casefold()) for word in rjieba.cut_all(token))
+    return _distinct(word for token in rjieba.cut(_one_line([text]).casefold()) for word in rjieba.cut_all(token))
 
 
 def telling_words(text: str) -> list[str]:
@@ -63,11 +62,19 @@ def telling_words(text: str) -> list[str]:
     In Latin letters, of four and more, without the words that every text has.
     """
     return _distinct(
-        word for word in rjieba.cut(text.casefold())
+        word for word in rjieba.cut(_one_line([text]).casefold())
         if len(word) > (3 if word.isascii() else 1) and word not in _EVERYWHERE
     )  # fmt: skip
 
 
+def _one_line(texts: Iterable[str]) -> str:
+    """Return the texts as one, with single spaces: a line break would stick to the words beside it."""
+    return " ".join(" ".join(texts).split())
+
+
 def _distinct(words: Iterable[str]) -> list[str]:
     """Return what consists of letters and digits, which also keeps out what tsquery would read as its own."""
-    return [word if len(word) <= _LONGEST else word[:_LONGEST] for word in filter(str.isalnum, dict.fromkeys(words))]
+    kept = list(filter(str.isalnum, dict.fromkeys(words)))
+    if max(map(len, kept), default=0) > _LONGEST:
+        return [word[:_LONGEST] for word in kept]
+    return kept
