@@ -67,6 +67,26 @@ def test_the_catalogues_are_whole() -> None:
         )
 
 
+def test_a_chinese_sentence_has_chinese_punctuation() -> None:
+    sys.path.insert(0, str(ROOT))
+    from babel.messages.pofile import read_po
+
+    written = ("经度,纬度", "用户:密码@主机:5432")  # what is typed just so
+    path = SOURCE / "locale" / "en" / "LC_MESSAGES" / "django.po"
+    with path.open(encoding="utf-8") as file:
+        said = [message.id if isinstance(message.id, str) else message.id[0] for message in read_po(file) if message.id]
+    wrong = re.compile("[\u3400-\u9fff）”」}][,;:?!]|[,;:?!] ?[\u3400-\u9fff]")
+    found = []
+    for text in said:
+        plain = text
+        for form in written:
+            plain = plain.replace(form, "")
+        plain = re.sub(r"\{lon\S*\},\{lat\S*\}|\{[^{}]*\}", "}", plain)  # {count:,} is no comma
+        if HAN.search(plain) and wrong.search(plain):
+            found.append(text)
+    assert found == []
+
+
 @pytest.mark.parametrize("text", ["{a}在{b}", "没有 {name:,}", "%(count)s 件"])
 def test_placeholders_are_told_apart(text: str) -> None:
     from tools import messages

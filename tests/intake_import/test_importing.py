@@ -162,6 +162,23 @@ def test_a_formula_without_a_computed_value_counts_as_empty(table: mapping.Table
     assert "没有填" in done.reasons[0][1]
 
 
+def test_a_formula_counts_as_its_last_computed_value(table: mapping.Table, crew: People, tmp_path: Path) -> None:
+    import xlsxwriter
+
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(path) as made:
+        sheet = made.add_worksheet()
+        sheet.write_row(0, 0, HEAD)
+        sheet.write_row(1, 0, row("f2"))
+        sheet.write_formula(1, HEAD.index("诉求内容"), '=CONCATENATE("公式","算出的井盖")', None, "公式算出的井盖")
+    done = take(path, table, crew, tmp_path)
+    assert (done.loaded, done.quarantined) == (1, 0), done.reasons
+    with acting(crew.operator):
+        record = Register.objects.order_by("-id").first()
+        assert record
+        assert record.facts.detail == "公式算出的井盖"
+
+
 def _bad_zip(path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "x")

@@ -79,7 +79,7 @@ def serve_everything(port: int, *, server: Server | None, sample: str | None) ->
         with suppress(OSError):  # nobody reads any more
             say(
                 _(
-                    "\n共治已经打开：http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录，样例账号:\n\n{tables}\n"
+                    "\n共治已经打开：http://localhost:{port}/\n工作人员从 http://localhost:{port}/signin 登录，样例账号：\n\n{tables}\n"
                 ).format(port=port, tables=tables)
             )
             say(_("按 Ctrl-C 结束。"))

@@ -24,13 +24,13 @@ def add(commands: Any) -> None:
     load = intake.add_parser("import", help=_("导入表格(XLSX、CSV)"))
     load.add_argument("file", type=Path)
     load.add_argument("--service", required=True)
-    load.add_argument("--map", help=_("映射文件(TOML),或内置映射的名称；不写就按业务自己的列名读取"))
-    load.add_argument("--post", help=_("以哪个账号的岗位导入（登录名）,默认为受理员的第一个岗位"))
+    load.add_argument("--map", help=_("映射文件（TOML），或内置映射的名称；不写就按业务自己的列名读取"))
+    load.add_argument("--post", help=_("以哪个账号的岗位导入（登录名），默认为受理员的第一个岗位"))
     load.add_argument("--json", action="store_true")
     load.set_defaults(run=run_import)
     compare = intake.add_parser("compare", help=_("把文件自己的说法（地点、期限、是否超期）同导入后的记录比较"))
     compare.add_argument("file", type=Path)
-    compare.add_argument("--map", required=True, help=_("映射文件(TOML),或内置映射的名称"))
+    compare.add_argument("--map", required=True, help=_("映射文件（TOML），或内置映射的名称"))
     compare.add_argument("--json", action="store_true")
     compare.set_defaults(run=run_compare)
 
@@ -123,7 +123,7 @@ def run_compare(chosen: argparse.Namespace) -> int:
     ]  # fmt: skip
     say(table((_("比较"), _("行数")), rows))
     for kind, numbers in made.differing.items():
-        say(_("  {kind}: 第 {known} 行").format(kind=kind, known=listed(map(str, numbers))))
+        say(_("  {kind}：第 {known} 行").format(kind=kind, known=listed(map(str, numbers))))
     if chosen.json:
         tell(said)
     return GOOD

@@ -86,7 +86,7 @@ def load(folder: Path, *, limit: int | None = None, progress: Progress = lambda 
         try:
             records.append(_carry(row, people, report, owners))
         except Refused as error:
-            report.refused.append(_("留言 {row}:{error}").format(row=row["留言编号"], error=error))
+            report.refused.append(_("留言 {row}：{error}").format(row=row["留言编号"], error=error))
         except ValueError:
             report.refused.append(
                 _("留言 {row}：时间“{row2}”或“{row3}”无法识别。").format(
@@ -161,7 +161,7 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
 def _reasons(found: list[Proposal]) -> str:
     if not found:
         return _("系统没有认出类别，先交信访部门。")
-    return _("系统建议（{confidence_word}）:{value}。").format(
+    return _("系统建议（{confidence_word}）：{value}。").format(
         confidence_word=found[0].confidence_word, value=clauses(found[0].reasons)
     )[:300]
 

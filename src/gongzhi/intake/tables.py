@@ -54,7 +54,7 @@ def read(path: Path) -> Sheet:
     if head.startswith(b"PK"):
         return _checked(_workbook(path), path)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
-        raise TableError(_("“{name}”是旧版 Excel 文件(.xls),请另存为 .xlsx 后再导入。").format(name=path.name))
+        raise TableError(_("“{name}”是旧版 Excel 文件（.xls），请另存为 .xlsx 后再导入。").format(name=path.name))
     if head.startswith((b"MZ", b"\x7fELF", b"%PDF", b"\x89PNG", b"\xff\xd8\xff")) or path.suffix.lower() == ".xlsx":
         raise TableError(_("“{name}”不是表格文件。请导出为 .xlsx 或 .csv 后再导入。").format(name=path.name))
     return _checked(_text(path, path.read_bytes()), path)

@@ -125,7 +125,7 @@ def _load(named: str | None, _home: str | None, _stamp: Any) -> KeyRing:
     if not path.exists():
         if named:  # a file someone named is never invented: that would hide a typo
             raise KeyFileError(
-                _("密钥文件 {path} 不存在。请检查 GONGZHI_MASTER_KEY_FILE, 或放回原来的密钥文件。").format(path=path)
+                _("密钥文件 {path} 不存在。请检查 GONGZHI_MASTER_KEY_FILE，或放回原来的密钥文件。").format(path=path)
             )
         _make(path)
     try:
@@ -134,13 +134,13 @@ def _load(named: str | None, _home: str | None, _stamp: Any) -> KeyRing:
             content = file.read(64_000)
     except OSError as error:
         raise KeyFileError(
-            _("读不到密钥文件 {path}: {strerror}。").format(path=path, strerror=error.strerror)
+            _("读不到密钥文件 {path}：{strerror}。").format(path=path, strerror=error.strerror)
         ) from error
     if not stat.S_ISREG(mode):
-        raise KeyFileError(_("{path} 不是普通文件, 不能作为密钥文件。").format(path=path))
+        raise KeyFileError(_("{path} 不是普通文件，不能作为密钥文件。").format(path=path))
     if mode & 0o077:
         raise KeyFileError(
-            _("密钥文件 {path} 可以被其他用户读取, 已拒绝使用。请运行: chmod 600 '{path}'").format(path=path)
+            _("密钥文件 {path} 可以被其他用户读取，已拒绝使用。请运行：chmod 600 '{path}'").format(path=path)
         )
     return _parse(path, content)
 
@@ -161,7 +161,7 @@ def _parse(path: Path, content: bytes) -> KeyRing:
             raise ValueError("one index key and at least one master key are needed")
     except (ValueError, KeyError) as error:
         raise KeyFileError(
-            _("密钥文件 {path} 已损坏。请从备份中恢复它; 不要删除或新建, 否则旧数据再也读不出。").format(path=path)
+            _("密钥文件 {path} 已损坏。请从备份中恢复它；不要删除或新建，否则旧数据再也读不出。").format(path=path)
         ) from error
     return KeyRing({_key_id(key): AESGCM(key) for key in masters}, _key_id(masters[0]), index[0])
 
@@ -261,22 +261,22 @@ def wrap(key: bytes, ring: KeyRing | None = None) -> bytes:
 def unwrap(wrapped: bytes | memoryview | None) -> bytes:
     """Return the key. Raises KeyDestroyed where none is left, UnknownMasterKey, Tampered."""
     if not wrapped:
-        raise KeyDestroyed(_("密钥已销毁, 内容不可恢复。"))
+        raise KeyDestroyed(_("密钥已销毁，内容不可恢复。"))
     data = bytes(wrapped)
     head = data[: 1 + _ID]
     if len(data) != WRAPPED_BYTES or head[:1] != _VERSION:
-        raise Tampered(_("封装的密钥格式不对, 可能被改动过。"))
+        raise Tampered(_("封装的密钥格式不对，可能被改动过。"))
     master = _master(head[1:])
     if master is None:
         raise UnknownMasterKey(
-            _("密钥文件里没有编号 {value} 的主密钥, 无法解开。请放回写入这些数据时的密钥文件。").format(
+            _("密钥文件里没有编号 {value} 的主密钥，无法解开。请放回写入这些数据时的密钥文件。").format(
                 value=head[1:].hex()
             )
         )
     try:
         return master.decrypt(data[1 + _ID : 1 + _ID + _NONCE], data[1 + _ID + _NONCE :], b"key" + head)
     except InvalidTag:
-        raise Tampered(_("封装的密钥解不开, 可能被改动过。")) from None
+        raise Tampered(_("封装的密钥解不开，可能被改动过。")) from None
 
 
 def _master(name: bytes) -> AESGCM | None:
@@ -342,11 +342,11 @@ def _seal(key: bytes, content: bytes, place: bytes) -> bytes:
 def _open(key: bytes, sealed: bytes | memoryview, place: bytes) -> bytes:
     data = bytes(sealed)
     if len(data) < 1 + _NONCE + _TAG or data[:1] != _VERSION:
-        raise Tampered(_("密文格式不对, 可能被改动过。"))
+        raise Tampered(_("密文格式不对，可能被改动过。"))
     try:
         return AESGCM(key).decrypt(data[1 : 1 + _NONCE], data[1 + _NONCE :], place)
     except InvalidTag:
-        raise Tampered(_("密文解不开: 内容被改动、被挪用, 或密钥不符。")) from None
+        raise Tampered(_("密文解不开：内容被改动、被挪用，或密钥不符。")) from None
 
 
 # --- what no record or person has a key for --------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class ClockWrong(Refused):
     def __init__(self, now: datetime) -> None:
         self.now = now
         super().__init__(
-            _("服务器的时钟不一致(数据库时间为 {at}),操作没有生效。请通知管理员校准时间。").format(at=moment(now))
+            _("服务器的时钟不一致（数据库时间为 {at}），操作没有生效。请通知管理员校准时间。").format(at=moment(now))
         )
 
 

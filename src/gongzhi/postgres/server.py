@@ -150,7 +150,7 @@ class Server:
             if found != str(major()):
                 raise WrongVersion(
                     _(
-                        "数据目录 {data} 是 PostgreSQL {found} 建立的，这个版本用的是 {major}。请先用原来版本的程序备份(pg_dumpall),把这个目录改名，再在新版本里恢复。"
+                        "数据目录 {data} 是 PostgreSQL {found} 建立的，这个版本用的是 {major}。请先用原来版本的程序备份（pg_dumpall），把这个目录改名，再在新版本里恢复。"
                     ).format(data=self.data, found=found, major=major())
                 )
             return

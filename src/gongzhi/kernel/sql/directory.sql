@@ -163,6 +163,14 @@ DECLARE
 BEGIN
     IF p_id IS NULL THEN
         IF NOT kernel.governs(p_post, (SELECT l.path FROM public.place l WHERE l.id = p_place)) THEN RETURN NULL; END IF;
+        -- A form that is sent twice makes one post: the account's row makes the second wait for the first.
+        PERFORM FROM public.account c WHERE c.id = p_account FOR UPDATE;
+        IF EXISTS (SELECT FROM public.post t
+                    WHERE t.account_id = p_account AND t.agency_id = p_agency AND t.role = p_role AND t.place_id = p_place
+                      AND t.behalf_id IS NULL AND (t.until IS NULL OR t.until > p_since)
+                      AND (p_until IS NULL OR t.since < p_until)) THEN
+            RAISE unique_violation USING CONSTRAINT = 'post_held';
+        END IF;
         INSERT INTO public.post (account_id, agency_id, role, place_id, since, until)
         VALUES (p_account, p_agency, p_role, p_place, p_since, p_until) RETURNING id INTO v_id;
     ELSE

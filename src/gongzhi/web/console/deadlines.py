@@ -143,7 +143,7 @@ def _finding(rows: list[Row], totals: dict[str, int]) -> str:
     if not totals["late"]:
         return _("没有超期事项，今天到期 {today:,} 件。").format(today=totals["today"])
     first = rows[0]
-    return _("共 {late:,} 件超期，最多的是{short},{late2:,} 件。").format(
+    return _("共 {late:,} 件超期，最多的是{short}，{late2:,} 件。").format(
         late=totals["late"], short=first.agency.short, late2=first.counts["late"]
     )
 

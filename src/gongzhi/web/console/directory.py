@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from gongzhi.kernel import directory
 from gongzhi.kernel.context import Actor, acting
+from gongzhi.kernel.dates import moment
 from gongzhi.kernel.models import Account, Agency, Place, Post
 from gongzhi.kernel.refusals import Absent, Invalid, Refused
 from gongzhi.kernel.roles import ADMIN
@@ -30,6 +31,7 @@ class Opened:
     asked: list[Asked]
     subject: int | None
     alert: str = ""
+    began: str = ""
 
 
 def _admin(actor: Actor) -> None:
@@ -39,6 +41,16 @@ def _admin(actor: Actor) -> None:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def _first(actor: Actor, form: DirectoryForm, subject: int | None) -> str:
+    """Say who changed, since the page was opened, what the form would change; what was typed stays."""
+    for change in directory.changes(actor, 50):
+        if subject is not None and change.said.get(form.changes) == subject:
+            return _(
+                "{agency}的{who}已于 {at} 做了“{title}”，您打开这一页时还没有。您写的都在下面；确认仍要改，请再提交一次。"
+            ).format(agency=change.agency, who=change.who, at=moment(change.at), title=change.title)
+    return _("您打开这一页以后，这里的内容有人改过。您写的都在下面；确认仍要改，请再提交一次。")
 
 
 def _directory(
@@ -64,28 +76,34 @@ def _directory(
                     **form.begin(subject),
                     **{name: text for name, text in request.GET.items() if name in form.fields},
                 }
-                return show(request, actor, Opened(form, asked_of(form, values, {}), subject), 200)
+                made = Opened(form, asked_of(form, values, {}), subject, began=form.began(subject))
+                return show(request, actor, made, 200)
         typed = {name: request.POST.getlist(name)[-1].strip() for name in form.fields if request.POST.getlist(name)}
         for name in form.fields:
             filled = [text for text in request.POST.getlist(name) if text.strip()]
             if filled:
                 typed[name] = filled[-1].strip()
         errors: Mapping[str, list[str]] = {}
-        alert = ""
+        alert, status = "", 422
+        with acting(actor):
+            began = form.began(subject)
         try:
-            made = form.do(actor, subject, typed)
+            if request.POST.get("began", began) != began:
+                status = 409
+                raise Refused(_first(actor, form, subject))
+            done = form.do(actor, subject, typed)
         except Invalid as invalid:
             errors = invalid.errors
             alert = sentences(text for name, texts in errors.items() if name not in form.fields for text in texts)
         except Refused as refused:
             alert = str(refused)
         else:
-            if isinstance(made, str) and made:
-                request.session["made_link"] = {"secret": made, "first": code == "add_account"}
+            if isinstance(done, str) and done:
+                request.session["made_link"] = {"secret": done, "first": code == "add_account"}
             return redirect(f"{request.path}?said={code}{form.after(subject)}#now")
         with acting(actor):
             secretless = {name: text for name, text in typed.items() if name != "password"}
-            return show(request, actor, Opened(form, asked_of(form, secretless, errors), subject, alert), 422)
+            return show(request, actor, Opened(form, asked_of(form, secretless, errors), subject, alert, began), status)
 
     view.__doc__ = title
     return view

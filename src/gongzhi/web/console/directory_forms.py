@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
@@ -44,6 +45,8 @@ class DirectoryForm:
     about: Callable[[int], str] = lambda subject: ""
     stay: str = ""
     """The name of the parameter that keeps the page where it was."""
+    changes: str = ""
+    """What the directory's history calls the subject of a form that begins with what is held: place, agency, account."""
     subject_word: str = field(default="")
 
     def begin(self, subject: int | None) -> dict[str, Any]:
@@ -51,6 +54,11 @@ class DirectoryForm:
         today = timezone.localdate().isoformat()
         made = {name: today for name, question in self.fields.items() if question.kind == "date" and question.required}
         return {**made, **(self.begin_with(subject) if subject is not None else {})}
+
+    def began(self, subject: int | None) -> str:
+        """Return a mark of what the form changes as it stands now: a page that bears another mark is stale. "" for none."""
+        held = self.begin_with(subject) if subject is not None else {}
+        return sha256(repr(sorted(held.items())).encode()).hexdigest()[:20] if held else ""
 
     def do(self, actor: Actor, subject: int | None, typed: Values) -> Any:
         """Check what was typed and act; return what the act returns. Raises Refused."""
@@ -207,7 +215,7 @@ FORMS: dict[str, DirectoryForm] = {
         DirectoryForm(
             "rename_place", later("更名"), {"name": _NAME, "code": _CODE, "since": _SINCE},
             lambda a, s, v: directory.rename_place(a, s, v["name"], v["code"], v["since"]), _held_place,
-            later("旧名称和代码连同起止日期一起保留，以前的记录不变。"), about=_here, stay="under",
+            later("旧名称和代码连同起止日期一起保留，以前的记录不变。"), about=_here, stay="under", changes="place",
         ),
         DirectoryForm(
             "move_place", later("划转"), {"parent": Question(later("划归哪里"), "place", later("只能划归同级的上级，例如把一个镇街划给另一个县区。"))},
@@ -239,7 +247,7 @@ FORMS: dict[str, DirectoryForm] = {
             {"title": Question(later("全称")), "short": Question(later("简称")), "kind": Question(later("类别"), "kind"),
              "place": Question(later("所在地"), "place"),
              "ended_on": Question(later("撤销日期"), "date", later("仍在履职的不填。"), required=False)},
-            _end_agency, _held_agency,
+            _end_agency, _held_agency, changes="agency",
         ),
         DirectoryForm(
             "add_account", later("新增账号"),
@@ -269,6 +277,7 @@ FORMS: dict[str, DirectoryForm] = {
         DirectoryForm(
             "rename_account", later("改姓名"), {"name": Question(later("姓名"))},
             lambda a, s, v: directory.rename_account(a, s, v["name"]), _held_account, about=_account,
+            changes="account",
         ),
         DirectoryForm(
             "close_account", later("停用账号"), {}, lambda a, s, v: directory.close_account(a, s), danger=True, about=_account,
