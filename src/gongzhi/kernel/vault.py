@@ -156,8 +156,13 @@ def open_stored(kept: Kept, record_key: bytes) -> Iterator[bytes]:
 
 def discard(kept: Iterable[Kept]) -> None:
     """Remove stored files whose act did not happen. Files already gone are passed over."""
-    for file in kept:
-        _path(file.address).unlink(missing_ok=True)
+    remove(file.address for file in kept)
+
+
+def remove(addresses: Iterable[str]) -> None:
+    """Remove the files at these addresses. Files already gone are passed over."""
+    for address in addresses:
+        _path(address).unlink(missing_ok=True)
 
 
 # --- limits and addresses -------------------------------------------------------------------------------------------

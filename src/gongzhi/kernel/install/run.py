@@ -12,6 +12,7 @@ from django.db.utils import OperationalError, ProgrammingError
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel import roles
+from gongzhi.kernel.erasure import blanking, periods
 from gongzhi.kernel.generate import Function, function, quoted
 from gongzhi.kernel.generate_many import function_for_many
 from gongzhi.kernel.install.citypack import load_city, other_city
@@ -159,7 +160,16 @@ def _functions(cursor: Any, made: Roles) -> None:
                 cursor.execute(f"DROP FUNCTION {signature}")
             else:
                 cursor.execute(f"COMMENT ON FUNCTION {signature} IS 'action of the release before'")
-    for script in ("rights.sql", "ledger.sql", "directory.sql", "people.sql", "audit.sql", "contacts.sql", "seals.sql"):
+    for script in (
+        "rights.sql",
+        "ledger.sql",
+        "directory.sql",
+        "people.sql",
+        "audit.sql",
+        "contacts.sql",
+        "seals.sql",
+        "erasure.sql",
+    ):
         cursor.execute(_script(script))
     for service in services().values():
         cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS kernel.number_{service.code}")
@@ -185,5 +195,7 @@ def _script(name: str) -> str:
         .replace("{plated}", quoted("", *(service.code for service in services().values() if service.plate)))
         .replace("{zone}", quoted(settings.TIME_ZONE))
         .replace("{leaf}", leaf_sql("n"))
+        .replace("{erasing}", blanking())
+        .replace("{retention}", periods())
         .replace("{disclosing_roles}", quoted(*(role.code for role in _DISCLOSING)))
     )

@@ -176,16 +176,19 @@ def _climb(place: int, last: int, steps: Iterable[bytes]) -> Iterator[tuple[byte
 
 
 def check_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: Iterable[bytes]) -> None:
-    """Raise ProofError unless the proof shows that the tree of size ``old`` is the beginning of the one of ``size``."""
+    """Raise ProofError unless the proof shows that the tree of size ``old`` (not 0) is the beginning of the one of ``size``."""
     if not 0 <= old <= size:
         raise ProofError(f"a tree of {size} does not begin with {old} leaves")
-    steps = _checked(proof, old_root, root)
-    if old == size or not old:
+    steps = list(proof)
+    if not old:
+        raise ProofError("every tree goes on from the empty one: that proves nothing")
+    if old == size:
         if steps:
             raise ProofError("this needs no proof, but one was given")
-        if (old == size and old_root != root) or (not old and old_root != EMPTY):
+        if old_root != root:
             raise ProofError("the same size has two roots")
         return
+    steps = _checked(steps, old_root, root)
     if old & (old - 1) == 0:
         steps = [old_root, *steps]
     if not steps:

@@ -54,6 +54,7 @@ class _State:
     files: list[str] = field(default_factory=list)
     parties: dict[str, Mapping[str, str]] = field(default_factory=dict)
     known: bool = True
+    erased: bool = False
 
 
 def replay(report: Report) -> int:
@@ -132,6 +133,9 @@ def _states(service: Service, ids: list[Any]) -> Iterator[tuple[Any, _State]]:
             at, state = record, _State()
         said = orjson.loads(body)
         action = service.procedure.by_code.get(code)
+        if code == "erase":
+            _erased(service, said, state)
+            continue
         if action is None:
             state.known &= code == "disclose"  # a look changes nothing
             continue
@@ -171,6 +175,15 @@ def _apply(
         state.facts[name] = _nothing(service.fact(name), cleared=True)
     state.files += said["files"]
     state.parties |= {person["id"]: person for person in said["parties"]}
+
+
+def _erased(service: Service, said: Mapping[str, Any], state: _State) -> None:
+    """The words and persons are gone, and with them the title and the position; whatever stands there now says nothing."""
+    state.erased = True
+    state.register.update(version=said["version"], lon=None, lat=None)
+    state.register.pop("title", None)
+    state.facts = {name: told for name, told in state.facts.items() if not service.fact(name).words}
+    state.more = {name: told for name, told in state.more.items() if not isinstance(told, _Spoken)}
 
 
 def _change(action: Action, said: Mapping[str, Any], now: datetime, register: dict[str, Any]) -> None:
@@ -267,7 +280,9 @@ def _persons(held: Mapping[str, tuple[str, str, str | None]], state: _State) -> 
         yield "parties"
     for pk, (role, known, digest) in held.items():
         told = state.parties.get(pk)
-        if (told and (told["role"], told["known"]) != (role, known)) or (
-            told and digest is not None and digest != told["seal"]
-        ):
-            yield f"party {told['role']}"
+        if state.erased:
+            good = not known and digest is None
+        else:
+            good = told is None or ((told["role"], told["known"]) == (role, known) and digest in (None, told["seal"]))
+        if not good:
+            yield f"party {role}"

@@ -1,0 +1,47 @@
+-- Erasure: the keys of a closed record and of its persons are destroyed, and what stood in columns is blanked. What is left
+-- are codes, days, places and figures, and a chain that still verifies. Answers the addresses of the attachments whose files
+-- go with it; nothing where the record is open, gone, or was changed meanwhile.
+CREATE FUNCTION kernel.erase(p_post bigint, p_record uuid, p_version int, p_entry uuid, p_at timestamptz, p_body text,
+                             p_gone text) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a record;
+    r record;
+BEGIN
+    SELECT * INTO a FROM kernel.reach(p_post);
+    IF a.role IS DISTINCT FROM 'clock' THEN
+        RAISE EXCEPTION 'only the clock erases' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    UPDATE public.register g
+       SET entries = g.entries + 1, version = g.version + 1, head = sha256(g.head || convert_to(p_body, 'UTF8')),
+           title = p_gone, lon = NULL, lat = NULL, follow = NULL
+     WHERE g.id = p_record AND g.version = p_version AND g.closed_at IS NOT NULL AND g.service <> 'directory'
+       AND EXISTS (SELECT FROM public.record_key k WHERE k.record_id = g.id AND k.wrapped IS NOT NULL)
+    RETURNING g.id, g.stage, g.version, g.entries, g.head INTO r;
+    IF NOT FOUND THEN RETURN NULL; END IF;
+    INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
+                              version, alg, body, hash)
+    VALUES (p_entry, r.id, r.entries, p_at, p_post, a.account, a.agency, 'erase', r.stage, r.stage, r.version, 'sha256',
+            p_body, r.head);
+    UPDATE public.record_key SET wrapped = NULL WHERE record_id = r.id;
+    UPDATE public.party SET key = NULL, name = NULL, phone = NULL, address = NULL, mail = NULL, phone_index = NULL,
+                            mail_index = NULL, known = '' WHERE record_id = r.id;
+    UPDATE public.register_words SET words = ''::tsvector WHERE record_id = r.id;
+    UPDATE public.task SET title = p_gone WHERE record_id = r.id;
+    UPDATE public.notice SET text = '' WHERE record_id = r.id;
+    UPDATE public.attachment SET name = '' WHERE record_id = r.id;
+{erasing}
+    RETURN ARRAY(SELECT t.address::text FROM public.attachment t WHERE t.record_id = r.id);
+END $$;
+
+-- Closed records whose period ends until a moment, the first to end first.
+CREATE FUNCTION kernel.ending(p_post bigint, p_until timestamptz, p_limit int)
+RETURNS TABLE (record uuid, number text, service text, closed_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT g.id, g.number::text, g.service::text, g.closed_at, g.closed_at + make_interval(years => t.years)
+    FROM kernel.reach(p_post) a, (VALUES {retention}) AS t(service, years)
+    JOIN public.register g ON g.service = t.service AND g.closed_at IS NOT NULL
+    WHERE a.role = 'clock' AND g.closed_at + make_interval(years => t.years) <= p_until
+      AND EXISTS (SELECT FROM public.record_key k WHERE k.record_id = g.id AND k.wrapped IS NOT NULL)
+    ORDER BY 5, 1 LIMIT p_limit
+$$;

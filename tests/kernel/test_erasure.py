@@ -1,0 +1,175 @@
+"""What is erased cannot be read again by anyone, in any file of the database; counts stay, and the ledger still verifies."""
+
+import gzip
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from gongzhi.home import home
+from gongzhi.kernel import erasure
+from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.context import acting, following
+from gongzhi.kernel.history import FORGOTTEN, timeline
+from gongzhi.kernel.models import Attachment, Party, Register
+from gongzhi.kernel.parties import ask
+from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.kernel.seals.proofs import export
+from gongzhi.kernel.seals.replay import replay
+from gongzhi.kernel.seals.sealing import seal
+from gongzhi.kernel.seals.signing import seal_keys
+from gongzhi.kernel.seals.verifying import verify
+from gongzhi.kernel.search import find
+from gongzhi.kernel.vault import Upload
+from gongzhi.kernel.worker import tell_outbox
+from gongzhi.postgres.server import Server
+from gongzhi.postgres.wheel import binary
+from tests.conftest import Foreign
+from tests.kernel.people import People
+
+Make = Callable[..., Done]
+NAME, PHONE, PHRASE, REMARK, FILE = (
+    "欧阳翡翠",
+    "13912345679",
+    "紫水晶色的井盖在月光下嗡嗡作响",
+    "蓝鲸七号备注",
+    "翡翠照片.txt",
+)
+
+
+@pytest.fixture
+def told(crew: People, request_in: Make) -> Done:
+    """A closed matter with a rare name, rare phrases, a file, a task and a notice."""
+    done = request_in(
+        "working", detail=PHRASE, asker_name=NAME, asker_phone=PHONE, address=f"{NAME}家门口", point="119.02,33.6"
+    )
+    upload = Upload(FILE, f"{PHRASE} in a file".encode())
+    act(crew.handler, "request", "note", record=done.record, form={"note": REMARK})
+    act(crew.handler, "request", "attach", record=done.record, form={"note": FILE}, files=[upload])
+    act(crew.handler, "request", "task", record=done.record, form={"task": f"找{NAME}", "task_days": 3})
+    done = act(
+        crew.handler,
+        "request",
+        "answer",
+        record=done.record,
+        version=done.version,
+        form={"answer": f"{PHRASE}，已修好"},
+    )
+    follow = request_follow(done)
+    from gongzhi.kernel.context import portal_actor
+
+    act(
+        portal_actor(), "request", "rate", record=done.record, version=done.version, form={"rating": "5"}, follow=follow
+    )
+    while tell_outbox():
+        pass
+    return Done(done.record, done.number, done.version, "closed", False, follow)
+
+
+def request_follow(done: Done) -> str:
+    from gongzhi.kernel.context import follow_code
+
+    return follow_code(done.record.bytes)
+
+
+def kinds(report: Any) -> list[Any]:
+    return report.findings
+
+
+def test_erased_for_everyone_and_the_ledger_verifies(crew: People, told: Done) -> None:
+    seal()
+    with acting(crew.handler):
+        before = Register.objects.filter(closed_at__isnull=False).count()
+        files = [Path(home() / "files")]
+        held = Attachment.objects.get(record=told.record)
+    erasure.erase(told.number, "person")
+    with acting(crew.handler):
+        row = Register.objects.get(pk=told.record)
+        assert Register.objects.filter(closed_at__isnull=False).count() == before
+        assert (row.title, row.lon, row.stage_code) == (str(erasure.GONE), None, "closed")
+        assert (row.facts.detail, row.facts.answer, row.facts.rating) == (str(erasure.GONE), "", "5")
+        lines = timeline(row, crew.handler)
+        party = Party.objects.get(record=told.record)
+        assert lines[0].title == "销毁了内容和个人信息"
+        assert "第四十七条" in lines[0].facts[0][1]
+        assert {text for line in lines for _, text in line.words} == {str(FORGOTTEN)}
+        assert find(crew.handler, "紫水晶") == []
+        assert held.name
+    assert files[0].is_dir()
+    assert not [path for path in files[0].rglob("*") if path.is_file() and held.address.split("/")[-1] in path.name]
+    with pytest.raises((Invalid, Absent)):
+        ask(crew.handler, party.pk, next(iter(dict(row.service.purposes))))
+    with following(told.number, told.follow) as record:
+        assert record is None
+    seal()
+    report = verify(seal_keys().verifiers)
+    assert replay(report) == 0
+    assert report.findings == []
+    with pytest.raises(Absent):
+        erasure.erase(told.number, "person")
+
+
+def test_rare_words_are_in_no_file_of_the_database(
+    crew: People, told: Done, owner: Any, server: Server, tmp_path: Path, database: str
+) -> None:
+    assert _found(owner, server, tmp_path / "before")
+    erasure.erase(told.number, "court")
+    seal()
+    export(tmp_path / "ledger.gz")
+    assert not _found(owner, server, tmp_path / "after")
+    text = gzip.decompress((tmp_path / "ledger.gz").read_bytes()).decode()
+    assert not any(secret in text for secret in (NAME, PHONE, PHRASE, REMARK, FILE))
+    for folder in ("files", "imports", "keys", "checkpoints"):
+        for path in (home() / folder).rglob("*"):
+            if path.is_file():
+                assert not any(secret.encode() in path.read_bytes() for secret in (NAME, PHONE, PHRASE, REMARK)), path
+
+
+def _found(owner: Any, server: Server, target: Path) -> list[str]:
+    """Return which of the secrets a dump of everything holds, and the pages of the tables where the server is ours."""
+    with owner.cursor() as cursor:
+        cursor.execute("SELECT current_database(), pg_backend_pid()")
+        name = cursor.fetchone()[0]
+        for table in ("register", "request", "party", "attachment", "task", "notice", "register_words", "record_key"):
+            cursor.execute(f"VACUUM FULL {table}")
+        cursor.execute("CHECKPOINT" if isinstance(server, Foreign) else "SELECT 1")
+    subprocess.run([str(binary("pg_dump")), "-f", str(target), "-d", server.url(name)], check=True, capture_output=True)
+    text = target.read_text(encoding="utf-8")
+    return [secret for secret in (NAME, PHONE, PHRASE, REMARK, FILE, "紫水晶") if secret in text]
+
+
+def test_what_may_not_be_erased(request_in: Make, told: Done) -> None:
+    open_one = request_in("working")
+    with pytest.raises(Invalid, match="还没有办结"):
+        erasure.erase(open_one.number, "person")
+    with pytest.raises(Invalid, match="还没有满"):
+        erasure.erase(told.number, "period")
+    with pytest.raises(Invalid, match="原因"):
+        erasure.erase(told.number, "because")
+    for number in ("", "SQ0", "目录"):
+        with pytest.raises(Absent):
+            erasure.erase(number, "court")
+
+
+def test_what_ends_is_listed_and_erased_for_its_period(told: Done, owner: Any) -> None:
+    assert told.number not in {one.number for one in erasure.ending(timezone.now() + timedelta(days=31))}
+    with owner.cursor() as cursor:
+        cursor.execute("UPDATE register SET closed_at = closed_at - interval '10 years' WHERE id = %s", [told.record])
+    found = next(one for one in erasure.ending(timezone.now() + timedelta(days=1)) if one.number == told.number)
+    assert (found.service, found.ends_at > found.closed_at) == ("request", True)
+    erasure.erase(told.number, "period")
+    assert told.number not in {one.number for one in erasure.ending(timezone.now() + timedelta(days=1))}
+
+
+def test_the_application_erases_nothing_by_itself(crew: People, told: Done) -> None:
+    from django.db import connection
+    from django.db.utils import ProgrammingError
+
+    with pytest.raises(ProgrammingError, match="only the clock"), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT kernel.erase(%s, %s, 1, gen_random_uuid(), now(), '{}', 'x')", [crew.handler.post, told.record]
+        )
