@@ -21,6 +21,8 @@ from gongzhi.postgres.urls import with_database
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "bench-password"
+START_SECONDS = 180
+"""How long a web process may take until it answers: on crowded cores, beside a server that copies gigabytes, minutes."""
 LOGINS = {"operator": ("dispatch", "operator"), "handler": ("agency", "handler")}
 
 
@@ -109,22 +111,35 @@ def hang_up() -> None:
 
 @contextmanager
 def served(port: int, *, workers: int = 2, commit: str = "on") -> Iterator[int]:
-    """Serve pages and API with the product's own command until the block ends; yield its process id."""
+    """Serve pages and API with the product's own command until the block ends; yield its process id.
+
+    Raises RuntimeError with what the process said where it ends or does not answer in time.
+    """
     environment = {**os.environ, "PGOPTIONS": f"-c synchronous_commit={commit}"}
-    web = subprocess.Popen(
-        [sys.executable, "-m", "gongzhi.cli.main", "serve", "--port", str(port), "--workers", str(workers)],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(300):
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as page:
-                if page.status == 200:
-                    break
-            time.sleep(0.1)
-        yield web.pid
-    finally:
-        web.terminate()
-        web.wait(20)
+    with tempfile.TemporaryFile() as said:
+        web = subprocess.Popen(
+            [sys.executable, "-m", "gongzhi.cli.main", "serve", "--port", str(port), "--workers", str(workers)],
+            env=environment, stdout=said, stderr=said,
+        )  # fmt: skip
+        try:
+            if not _answers(web, port):
+                said.seek(0)
+                words = said.read()[-2000:].decode(errors="replace").strip()
+                raise RuntimeError(f"nobody answers at port {port} (exit code {web.poll()}): {words or 'no word'}")
+            yield web.pid
+        finally:
+            web.terminate()
+            web.wait(20)
+
+
+def _answers(web: "subprocess.Popen[bytes]", port: int) -> bool:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and web.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as page:
+            if page.status == 200:
+                return True
+        time.sleep(0.1)
+    return False
 
 
 def cpu_of_children() -> float:

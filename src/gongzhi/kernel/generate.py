@@ -1,7 +1,8 @@
 """The database's side of ``act()``: one PL/pgSQL function for each service and action, made from the declaration.
 
-Each is SECURITY DEFINER, owned by a role that cannot log in, with a fixed search path and without sequential scans: a plan
-made while a table was small would stay with the session while it grows. The right, the stage, the version
+Each is SECURITY DEFINER, owned by a role that cannot log in, with a fixed search path, without sequential scans (a plan
+made while a table was small would stay with the session while it grows) and with one plan for all values: every statement
+finds its rows by a key, and planning one anew at each call can cost as much as all of them together. The right, the stage, the version
 and the guards stand in the UPDATE's WHERE. It answers ``done``, ``repeated``, ``conflict`` with who and what, or
 ``absent``, in one round trip. Its name carries a hash of its text, so that processes of the release before keep theirs.
 """
@@ -377,7 +378,7 @@ def function(service: Service, action: Action) -> Function:
     )
     rest = (
         f"(\n    {declared},\n    {_ANSWER})\nLANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
-        f"SET enable_seqscan = off AS $act$\n{body} $act$;"
+        f"SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $act$\n{body} $act$;"
     )
     name = f"kernel.{service.code}_{action.code}_{sha256(rest.encode()).hexdigest()[:8]}"
     return Function(name, parameters, f"CREATE OR REPLACE FUNCTION {name}{rest}\n")

@@ -132,9 +132,9 @@ class Guard:
                 return current == self.value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Action:
-    """An edge of the procedure.
+    """An edge of the procedure. It is declared once and is equal to itself alone.
 
     ``title`` is the verb on the button. ``resident`` lets the person who holds the record's follow-up code act.
     ``tells`` names the nearest agency of a kind that gets a notice. ``counts`` are integer columns raised by one, ``clears`` columns set back to zero or to no text.

@@ -36,9 +36,9 @@ def years(count: int) -> Retention:
     return Retention(count)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Service:
-    """The declaration of one service.
+    """The declaration of one service, equal to itself alone.
 
     ``number`` is the prefix of record numbers: ``{prefix}{year}{serial:06}``. ``title_from`` names the text that a title
     is made of where the form gave none. ``lists`` and ``filters`` name columns for the list page. ``about`` is one

@@ -8,7 +8,7 @@ A deadline of n working days ends with the office hours of the n-th working day 
 first day does not count: 民法典 201, hours and days by its articles 200–204; the working days are the city's own rule).
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 import chinese_calendar
@@ -66,24 +66,32 @@ def due(at: datetime, days: int) -> datetime:
     """Return the close of the ``days``-th working day after ``at`` (aware). ValueError for fewer than one day."""
     if days < 1:
         raise ValueError("a deadline is at least one working day")
-    day = _local(at)
+    return _ends(settings.CITY, timezone.get_current_timezone(), _local(at), days)
+
+
+@lru_cache(maxsize=1024)
+def _ends(city: str, zone: tzinfo, day: date, days: int) -> datetime:
     for _ in range(_LONGEST):
         day += timedelta(days=1)
-        days -= is_workday(day)
+        days -= _works(city, day)
         if not days:
-            return _close(day)
+            return _close(city, zone, day)
     raise ValueError("a deadline ends within ten years")
 
 
 def amber(at: datetime, end: datetime) -> datetime:
     """Return when a deadline begins to press: one working day before its end, or half-way where that is before ``at``."""
-    day = _local(end)
+    before = _before(settings.CITY, timezone.get_current_timezone(), _local(end))
+    return before if before > at else max(at, min(end - _HALF_DAY, at + (end - at) / 2))
+
+
+@lru_cache(maxsize=1024)
+def _before(city: str, zone: tzinfo, day: date) -> datetime:
     for _ in range(_LONGEST):
         day -= timedelta(days=1)
-        if is_workday(day):
+        if _works(city, day):
             break
-    before = _close(day)
-    return before if before > at else max(at, min(end - _HALF_DAY, at + (end - at) / 2))
+    return _close(city, zone, day)
 
 
 def left(now: datetime, end: datetime) -> int:
@@ -115,5 +123,5 @@ def _local(at: datetime) -> date:
     return timezone.localtime(at).date()
 
 
-def _close(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, read_city(settings.CITY).calendar.closes))
+def _close(city: str, zone: tzinfo, day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, read_city(city).calendar.closes), zone)

@@ -35,6 +35,7 @@ from gongzhi.web.console import (
 from gongzhi.web.portal import follow, report, scanned
 
 urlpatterns = [
+    path("api/", api.urls),  # first: whatever stands before it is tried for each of the API's requests
     path("", report.home),
     path("report", report.report),
     path("report/done", report.done),
@@ -104,7 +105,6 @@ urlpatterns = [
     path("work/import/empty/<slug:name>", importing.empty),
     path("work/import/<int:key>", importing.job),
     path("work/import/<int:key>/quarantine", importing.quarantine),
-    path("api/", api.urls),
     path("ledger", ledger.page),
     path("ledger/checkpoint", ledger.checkpoint),
     path("ledger/key", ledger.key),

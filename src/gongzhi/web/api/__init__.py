@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 from django.http import HttpRequest
+from django.urls import URLPattern, URLResolver, include, path
 from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
@@ -36,6 +37,17 @@ class FastRenderer(BaseRenderer):
 
 
 class _Api(NinjaAPI):
+    @property
+    def urls(self) -> tuple[list[URLPattern | URLResolver], str, str]:
+        """The addresses, those of a service under one head: a request is not held against the ones of all the others."""
+        made: tuple[list[Any], str, str] = super().urls
+        patterns, app, name = made
+        heads: dict[str, list[URLPattern]] = {}
+        for pattern in patterns:
+            head, mark, rest = str(pattern.pattern).partition("/")
+            heads.setdefault(head, []).append(path(mark + rest, pattern.callback, name=pattern.name))
+        return [path(head, include(below)) for head, below in heads.items()], app, name
+
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         """Return the OpenAPI 3.1 document, in which every error is a problem (RFC 9457)."""
         schema = super().get_openapi_schema(**options)

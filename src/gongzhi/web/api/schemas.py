@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from ninja import Schema
-from pydantic import ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from gongzhi.kernel.fields import Code, Fact, FlagChoice, Money, MoneyField
 from gongzhi.kernel.forms import AgencyField, PlaceField, PointField
@@ -14,7 +14,7 @@ from gongzhi.kernel.vault import limits
 from gongzhi.tongue import filled, later
 
 
-def _described(schema: dict[str, Any], made: type[Schema]) -> None:
+def _described(schema: dict[str, Any], made: type[BaseModel]) -> None:
     """Describe the schema to whoever reads the document, instead of by the docstring, which is for us."""
     schema.pop("description", None)
     if "said" in made.__dict__:
@@ -27,10 +27,10 @@ class Told(Schema):
     model_config = ConfigDict(json_schema_extra=_described)
 
 
-class Strict(Told):
-    """A body in which an unknown name is an error."""
+class Strict(BaseModel):
+    """A body in which an unknown name is an error. Not ninja's Schema, which would check it twice, once by way of attributes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_described)
 
 
 class DoneOut(Told):
@@ -160,7 +160,7 @@ def _type(asked: forms.Field) -> Any:
             return str
 
 
-def form_schema(service: Service, action: Action) -> type[Schema]:
+def form_schema(service: Service, action: Action) -> type[Strict]:
     """Return the schema of an action's form; ``Field`` descriptions are what the page shows as label and hint."""
     fields: dict[str, Any] = {}
     for name, asked in service.form(action).fields.items():
@@ -172,7 +172,7 @@ def form_schema(service: Service, action: Action) -> type[Schema]:
     return create_model(f"{service.code}_{action.code}_form", __base__=Strict, **fields)
 
 
-def body_schema(service: Service, action: Action) -> type[Schema]:
+def body_schema(service: Service, action: Action) -> type[Strict]:
     """Return the schema of the body that does an action: its form, and the version that was seen where it matters."""
     form = form_schema(service, action)
     required = any(field.is_required() for field in form.model_fields.values())

@@ -99,26 +99,26 @@ class Bearer(HttpBearer):
     """Turns the token into the actor, as ``request.auth``."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Actor | None:  # noqa: ARG002
-        """Return the actor, or None for a token that does not hold. Raises NoPost."""
-        try:
-            said = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).split(".")
-        except signing.BadSignature:
-            return None
-        account, post, epoch = (int(part) for part in [*said, "0"][:3])
-        actor = remembered(post)
-        return actor if (actor.account, actor.epoch) == (account, epoch) else None
+        """Return the actor, or None for a token that does not hold; asked at most every ten seconds. Raises NoPost."""
+        where = connection.settings_dict
+        key = (where["HOST"], where["PORT"], where["NAME"], token)
+        kept = _held.get(key)
+        if kept and kept[0] > time.monotonic():
+            return kept[1]
+        actor = _of(token)
+        if actor:
+            with _lock:
+                if len(_held) > 5000:
+                    _held.clear()
+                _held[key] = (time.monotonic() + _REMEMBERED, actor)
+        return actor
 
 
-def remembered(post: int) -> Actor:
-    """Return the actor of a post, asked for at most every ten seconds. Raises NoPost."""
-    where = connection.settings_dict
-    key = (where["HOST"], where["PORT"], where["NAME"], post)
-    kept = _held.get(key)
-    if kept and kept[0] > time.monotonic():
-        return kept[1]
+def _of(token: str) -> Actor | None:
+    try:
+        said = signing.TimestampSigner(salt=SALT).unsign(token, max_age=HOLDS).split(".")
+    except signing.BadSignature:
+        return None
+    account, post, epoch = (int(part) for part in [*said, "0"][:3])
     actor = actor_of(post)
-    with _lock:
-        if len(_held) > 5000:
-            _held.clear()
-        _held[key] = (time.monotonic() + _REMEMBERED, actor)
-    return actor
+    return actor if (actor.account, actor.epoch) == (account, epoch) else None
