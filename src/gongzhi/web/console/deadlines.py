@@ -170,7 +170,7 @@ def _records(request: HttpRequest, actor: Actor, place: Place | None, now: datet
         words.insert(0, under.name)
     return page(
         request, actor, "web/console/deadline_records.html", title=" · ".join(map(str, words)) or _("全部正在计时的事项"),
-        paged=Paged.of(request, found.select_related("agency", "place").order_by("due_at")), active="deadlines", now=now,
+        paged=Paged.of(request, found.prefetch_related("agency", "place").order_by("due_at")), active="deadlines", now=now,
     )  # fmt: skip
 
 

@@ -49,7 +49,9 @@ class DoneFor:
 
 def owed(actor: Actor, last: date | None = None) -> Owed:
     """Return what the actor owes today, what is due by the ``last`` day of the leave first; call it inside ``acting()``."""
-    matters = Register.objects.filter(owed_by(actor)).select_related("agency", "place").order_by("due_at", "opened_at")
+    matters = (
+        Register.objects.filter(owed_by(actor)).prefetch_related("agency", "place").order_by("due_at", "opened_at")
+    )
     if last is not None:
         end = timezone.make_aware(datetime.combine(last, time.max))
         matters = matters.filter(Q(due_at=None) | Q(due_at__lte=end))

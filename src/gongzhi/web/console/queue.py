@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -84,9 +84,12 @@ def _conditions(now: datetime) -> dict[str, Q]:
 
 
 def mine(actor: Actor, place: Place | None) -> "QuerySet[Any]":
-    """Return what the actor owes, the most urgent first."""
+    """Return what the actor owes, the most urgent first.
+
+    Agencies and places are read for the rows that are shown: joined, they would be looked up for all that is put in order.
+    """
     found = Register.objects.filter(owed_by(actor) & in_place(place))
-    return found.select_related("agency", "place").order_by("due_at", "opened_at")
+    return found.prefetch_related("agency", "place").order_by("due_at", "opened_at")
 
 
 def _decisions(actor: Actor, place: Place | None) -> Iterable[Decision]:
@@ -125,13 +128,15 @@ def _owes(actor: Actor, owed: object) -> bool:
 def shown(actor: Actor, place: Place | None, now: datetime) -> dict[str, Any]:
     """Return what the queue shows: its groups, what waits for a decision, tasks, and what a manager watches."""
     records, conditions = mine(actor, place), _conditions(now)
+    plain = records.prefetch_related(None)
     totals = records.order_by().aggregate(**{code: Count("pk", filter=q) for code, q in conditions.items()})
     parts = [
-        Part(code, title, totals[code], list(records.filter(conditions[code])[:_SHOWN]) if totals[code] else [],
+        Part(code, title, totals[code], list(plain.filter(conditions[code])[:_SHOWN]) if totals[code] else [],
              _NOTHING[code])
         for code, title in GROUPS.items()
         if totals[code] or code in ("late", "today", "new")
     ]  # fmt: skip
+    prefetch_related_objects([row for part in parts for row in part.rows], "agency", "place")
     tasks = list(
         Task.objects.filter(agency=actor.agency, done_at=None).select_related("record").order_by("due_at")[: 2 * _SHOWN]
     )
