@@ -154,7 +154,7 @@ def _statements(actor: Any, page: Callable[[], Any]) -> list[tuple[str, Any]]:
     said: list[tuple[str, Any]] = []
 
     def keep(execute: Any, text: str, given: Any, many: bool, context: Any) -> Any:
-        if '"register"' in text:
+        if '"register"' in text or "enable_" in text:
             said.append((text, given))
         return execute(text, given, many, context)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel import workdays
-from gongzhi.kernel.context import Actor
+from gongzhi.kernel.context import Actor, in_index_order
 from gongzhi.kernel.duties import owed_by
 from gongzhi.kernel.models import Place, Register, Task
 from gongzhi.kernel.roles import MANAGER, ROLES, Scope
@@ -130,12 +130,13 @@ def shown(actor: Actor, place: Place | None, now: datetime) -> dict[str, Any]:
     records, conditions = mine(actor, place), _conditions(now)
     plain = records.prefetch_related(None)
     totals = records.order_by().aggregate(**{code: Count("pk", filter=q) for code, q in conditions.items()})
-    parts = [
-        Part(code, title, totals[code], list(plain.filter(conditions[code])[:_SHOWN]) if totals[code] else [],
-             _NOTHING[code])
-        for code, title in GROUPS.items()
-        if totals[code] or code in ("late", "today", "new")
-    ]  # fmt: skip
+    with in_index_order():
+        parts = [
+            Part(code, title, totals[code], list(plain.filter(conditions[code])[:_SHOWN]) if totals[code] else [],
+                 _NOTHING[code])
+            for code, title in GROUPS.items()
+            if totals[code] or code in ("late", "today", "new")
+        ]  # fmt: skip
     prefetch_related_objects([row for part in parts for row in part.rows], "agency", "place")
     tasks = list(
         Task.objects.filter(agency=actor.agency, done_at=None).select_related("record").order_by("due_at")[: 2 * _SHOWN]
@@ -158,7 +159,8 @@ def queue(request: HttpRequest, actor: Actor) -> HttpResponse:
     now, place = timezone.now(), chosen_place(request, actor)
     only = request.GET.get("group", "")
     if only in GROUPS:
-        paged = Paged.of(request, mine(actor, place).filter(_conditions(now)[only]))
+        with in_index_order():
+            paged = Paged.of(request, mine(actor, place).filter(_conditions(now)[only]))
         return page(
             request, actor, "web/console/queue_group.html", title=GROUPS[only], paged=paged, active="queue", now=now
         )
