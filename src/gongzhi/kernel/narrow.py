@@ -101,9 +101,18 @@ class Narrowing:
         return found.order_by(by.desc(nulls_last=True) if down else by.asc(nulls_last=True), "-pk")
 
 
+def reach(actor: Actor, prefix: str = "") -> Q:
+    """Return what the right of a post without an area comes to: as a condition, unlike in the row policy, it is read by an index.
+
+    ``prefix`` leads to the register, e.g. ``record__``.
+    """
+    return Q(**{f"{prefix}agency": actor.own}) if actor.own is not None and not actor.low else Q()
+
+
 def narrow(service: Service, actor: Actor, given: Mapping[str, str]) -> Narrowing:
     """Return the narrowing that the texts say; names that are none of the service's are faults. Call it inside ``acting()``."""
     made = Narrowing(service)
+    made.register = reach(actor)
     for name, said in given.items():
         text = said.strip()[:_LONGEST]
         if not text:

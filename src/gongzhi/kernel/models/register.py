@@ -58,6 +58,7 @@ class Register(models.Model):
             models.Index(fields=["agency", "due_at"], name="register_open_agency", condition=Q(closed_at=None)),
             models.Index(fields=["due_at"], name="register_open_due", condition=Q(closed_at=None)),
             models.Index(fields=["service_code", "-opened_at"], name="register_service_opened"),
+            models.Index(fields=["agency", "-opened_at"], name="register_agency_opened"),
         ]
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.fields import YES_NO, Code, Day, Fact, Flag
 from gongzhi.kernel.models import Register
-from gongzhi.kernel.narrow import DEFAULT_ORDER, ORDERS, SPANS, STATES, Narrowing, narrow, sortable
+from gongzhi.kernel.narrow import DEFAULT_ORDER, ORDERS, SPANS, STATES, Narrowing, narrow, reach, sortable
 from gongzhi.kernel.search import find
 from gongzhi.kernel.service import Service, services
 from gongzhi.web.asked import Choices, agencies, code_choices
@@ -146,7 +146,7 @@ def listing(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
     """Show the records of a service that the actor sees."""
     service = declared(code)
     said = narrow(service, actor, given(request.GET))
-    base = Register.objects.filter(in_place(chosen_place(request, actor)))
+    base = Register.objects.filter(in_place(chosen_place(request, actor)) & reach(actor))
     records = said.newest(MOST, base) if said.unindexed else said.records(base)
     paged = Paged.of(request, records.select_related("agency", "place"))
     facts = {row.pk: row for row in service.model._default_manager.filter(pk__in=[r.pk for r in paged.rows])}
