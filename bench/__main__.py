@@ -1,6 +1,6 @@
 """``python -m bench [part …] [--seconds N] [--rounds N] [--json FILE]``: figures with the limit of the same minutes beside.
 
-Parts: act, http, lifecycle, pages, bulk, export, first_page; and at a million and five million records grown (lifecycles
+Parts: act, http, lifecycle, pages, bulk, export, ledger, first_page; and at a million and five million records grown (lifecycles
 beside an empty city), queue, search, list, at_five (every page that a clerk can click), whose cities are made once and kept. Every
 figure is a median of rounds in which limit and product take turns.
 The load of http and lifecycle is made on the same cores as server and database; its share is measured and told.
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench import bulk, export, first_page, limit, scale
+from bench import bulk, export, first_page, ledger, limit, scale
 from bench.city import PASSWORD, City, city, served
 from bench.load import Load, load
 
-PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "first_page")
+PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "first_page")
 SCALED = tuple(scale.PARTS)
 PORT = 18980
 
@@ -45,7 +45,7 @@ def main() -> int:
     result |= {part: scale.run(part, chosen.seconds, chosen.rounds) for part in SCALED if part in parts}
     if set(parts) - {"first_page", *SCALED}:
         with city() as held:
-            for part in ("act", "http", "lifecycle", "pages", "bulk", "export"):
+            for part in ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger"):
                 if part in parts:
                     result[part] = {
                         "act": act_rates,
@@ -54,6 +54,7 @@ def main() -> int:
                         "pages": page_times,
                         "bulk": bulk.measure,
                         "export": export.measure,
+                        "ledger": ledger.measure,
                     }[part](held, chosen.seconds, chosen.rounds)
     if "first_page" in parts:
         result["first_page"] = first_page.measure()
