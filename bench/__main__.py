@@ -1,4 +1,4 @@
-"""``python -m bench [part …] [--seconds N] [--rounds N] [--json FILE]``: figures with the limit of the same minutes beside.
+"""``python -m bench [part …] [--seconds N] [--rounds N] [--rows N] [--json FILE]``: figures with the limit of the same minutes beside.
 
 Parts: act, http, lifecycle, pages, bulk, export, ledger, first_page; and at a million and five million records grown (lifecycles
 beside an empty city), queue, search, list, at_five (every page that a clerk can click), whose cities are made once and kept. Every
@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -33,6 +34,7 @@ def main() -> int:
     asked.add_argument("parts", nargs="*", help=f"of {', '.join((*PARTS, *SCALED))}; all if none is named")
     asked.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--rows", type=int, default=10_000, help="of each round of bulk")
     asked.add_argument("--json", type=Path, help="write the result to this file too")
     chosen = asked.parse_args()
     parts = chosen.parts or [*PARTS, *SCALED]
@@ -52,7 +54,7 @@ def main() -> int:
                         "http": http_rates,
                         "lifecycle": lifecycles,
                         "pages": page_times,
-                        "bulk": bulk.measure,
+                        "bulk": partial(bulk.measure, rows=chosen.rows),
                         "export": export.measure,
                         "ledger": ledger.measure,
                     }[part](held, chosen.seconds, chosen.rounds)

@@ -7,8 +7,10 @@ is the limit: no row is made there, only stored.
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -16,6 +18,7 @@ import psycopg
 from bench.city import PASSWORD, City, twin
 
 TABLES = ("register", "record_key", "register_words", "request", "entry", "party")
+_PIECE = 256_000  # bytes of a COPY that are sent at once
 _ALONE = 300  # rows that go through act() in each round
 _KINDS = ("help", "complaint", "advice", "question")
 _STREETS = ("健康西路", "解放路", "淮海东路", "翔宇大道", "承德路", "北京南路", "水渡口大道")
@@ -82,21 +85,28 @@ def given(rows: int, turn: int, places: list[int]) -> Iterator[Any]:
 
 def _copied(source: psycopg.Connection[Any], target: psycopg.Connection[Any], numbers: list[str]) -> float:
     """Read the finished rows out, copy them into the twin in one transaction; return the seconds of the second part."""
-    ready = []
+    with ExitStack() as kept:
+        ready = [(table, kept.enter_context(tempfile.TemporaryFile())) for table in TABLES]
+        _read_out(source, ready, numbers)
+        started = time.perf_counter()
+        with target.transaction():
+            for table, file in ready:
+                with target.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)") as into:  # type: ignore[arg-type]
+                    while piece := file.read(_PIECE):
+                        into.write(piece)
+        return time.perf_counter() - started
+
+
+def _read_out(source: psycopg.Connection[Any], ready: list[tuple[str, Any]], numbers: list[str]) -> None:
     with source.transaction():
         source.execute(
             "CREATE TEMP TABLE chosen ON COMMIT DROP AS SELECT id FROM register WHERE number = ANY (%s)", [numbers]
         )
-        for table in TABLES:
+        for table, file in ready:
             key = "id" if table == "register" else "record_id"
             with source.cursor().copy(
                 f"COPY (SELECT t.* FROM {table} t JOIN chosen c ON c.id = t.{key}) TO STDOUT (FORMAT binary)"  # type: ignore[arg-type]
             ) as out:
-                ready.append((table, [bytes(piece) for piece in out]))
-    started = time.perf_counter()
-    with target.transaction():
-        for table, pieces in ready:
-            with target.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)") as into:  # type: ignore[arg-type]
-                for piece in pieces:
-                    into.write(piece)
-    return time.perf_counter() - started
+                for piece in out:
+                    file.write(piece)
+            file.seek(0)

@@ -12,6 +12,11 @@ from gongzhi.kernel.service import service
 from gongzhi.kernel.vault import Upload
 
 
+def key_of(record: str, step: int, action: str) -> str:
+    """Return the key of a record's act: ``step`` is 0 where it is made, 1 and on for what follows."""
+    return f"{record}:{step}:{action}"
+
+
 class Carried:
     """One record of a service, known by ``key`` (the same in every run).
 
@@ -53,7 +58,7 @@ class Carried:
             self._stand(self._act(who, action, at, form or {}, files, self._follow if resident else "", told))
 
     def _key(self, action: str) -> str:
-        return f"{self.key}:{self.steps}:{action}"
+        return key_of(self.key, self.steps, action)
 
     def _stand(self, done: Done) -> None:
         self.version, self.stage = max(done.version, self.version), done.stage or self.stage

@@ -4,8 +4,8 @@ A mapping with ``steps`` brings a record's whole history: it is filed, assigned,
 file, each step by a post that the declaration lets do it, with the loader answering for the past.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -13,15 +13,18 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gongzhi.intake.carried import Carried
+from gongzhi.intake.carried import Carried, key_of
 from gongzhi.intake.crew import Posts
-from gongzhi.intake.mapping import BadCell, Table, moment, read, tidy
-from gongzhi.kernel.act import Told
+from gongzhi.intake.mapping import BadCell, Step, Table, moment, read, tidy
+from gongzhi.kernel.act import Done, Told
 from gongzhi.kernel.atlas import atlas
+from gongzhi.kernel.bulk import Outcome, Row, act_many
+from gongzhi.kernel.bulk_changes import Change, change_many
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Agency, Place, Register
 from gongzhi.kernel.models.places import city
-from gongzhi.kernel.procedure import Gives
+from gongzhi.kernel.procedure import Action, Gives
+from gongzhi.kernel.refusals import Refused, Unreachable
 from gongzhi.kernel.service import Service
 
 Form = dict[str, Any]
@@ -126,8 +129,33 @@ def _find_place(table: Table, held: Mapping[str, Any], book: Book, form: Form) -
     return []
 
 
+@dataclass
+class Life:
+    """A row on its way: its cells, the forms of its acts, its key; then what came of it."""
+
+    held: Mapping[str, Any]
+    forms: Mapping[str, Form]
+    key: str
+    moments: list[tuple[datetime, Told | None]] = field(default_factory=list)
+    done: Done | None = None
+    version: int = 0
+    owes: int | None = None
+    fresh: bool = False
+    """Whether anything was new."""
+    fault: Exception | None = None
+    """Why it stopped: BadCell, LookupError or Refused."""
+
+    def now(self, outcome: Outcome) -> None:
+        """Take what came of its latest act."""
+        if isinstance(outcome, Refused):
+            self.fault = outcome
+            return
+        self.done, self.version = outcome, max(outcome.version, self.version)
+        self.fresh = self.fresh or not outcome.repeated
+
+
 class Historian:
-    """Carries rows through their steps. ``carry`` may be called again for the same row: it changes nothing."""
+    """Carries rows through their steps. ``carry`` may be called again for the same rows: it changes nothing."""
 
     def __init__(self, service: Service, table: Table, actor: Actor, loader: Actor) -> None:
         self.service, self.table, self.actor, self.loader = service, table, actor, loader
@@ -149,12 +177,74 @@ class Historian:
             raise BadCell(_("时间在将来"))
         return made
 
-    def carry(self, held: Mapping[str, Any], forms: Mapping[str, Form], key: str) -> bool:
-        """Bring one row in; return whether anything was new. Raises BadCell, LookupError and what ``act()`` raises."""
-        moments = self.moments(held)
-        carried = Carried(self.service.code, key, self.loader)
+    def carry(self, lives: Iterable[Life]) -> None:
+        """Bring rows in, each step of all of them at once; tell in each what was new, or why it stopped. Raises Unreachable.
+
+        A row of which an earlier run brought something goes step by step: it may stand anywhere.
+        """
+        ready = []
+        for life in lives:
+            try:
+                life.moments = self.moments(life.held)
+            except BadCell as fault:
+                life.fault = fault
+            else:
+                ready.append(life)
+        creating = self.service.creating.code
+        rows = (Row(life.forms[""], key_of(life.key, 0, creating), life.moments[0][0]) for life in ready)
+        for life, outcome in zip(ready, act_many(self.actor, self.service.code, rows, loader=self.loader), strict=True):
+            life.now(outcome)
+        again = [life for life in ready if life.done and life.done.repeated]
+        moving = [life for life in ready if life.done and not life.done.repeated]
+        for number, step in enumerate(self.table.steps, start=1):
+            moving = [life for life in moving if not life.fault and len(life.moments) > number]
+            self._step(number, step, moving)
+        for life in again:
+            try:
+                life.fresh = self._carry_alone(life)
+            except Unreachable:
+                raise
+            except (Refused, LookupError) as fault:
+                life.fault = fault
+
+    def _step(self, number: int, step: Step, lives: list[Life]) -> None:
+        action = self.service.action(step.do)
+        with acting(self.loader):
+            records = [life.done.record for life in lives if life.done and life.owes is None]
+            stand = dict(Register.objects.filter(pk__in=records).values_list("pk", "agency")) if records else {}
+        able, changes = [], []
+        for life in lives:
+            at, told = life.moments[number]
+            done = cast("Done", life.done)
+            try:
+                who = self.posts.who(action, self._path(life), life.owes or stand[done.record])
+            except LookupError as fault:
+                life.fault = fault
+                continue
+            key, form = key_of(life.key, number, step.do), life.forms[step.do]
+            able.append(life)
+            changes.append(Change(who, done.record, life.version, key, at, form, told))
+            life.owes = self._owes_next(action, form, life.owes)
+        outcomes = change_many(self.service.code, step.do, changes, loader=self.loader)
+        for life, outcome in zip(able, outcomes, strict=True):
+            life.now(outcome)
+
+    def _path(self, life: Life) -> str:
+        return atlas().places[life.forms[""].get("place") or self.actor.place][0]
+
+    @staticmethod
+    def _owes_next(action: Action, form: Form, owes: int | None) -> int | None:
+        """Return the agency that owes the record after the action; None: only the record knows."""
+        if action.gives is Gives.CHOSEN:
+            return int(form["agency"])
+        return owes if action.gives is Gives.KEEP else None
+
+    def _carry_alone(self, life: Life) -> bool:
+        """Bring one row in; return whether anything was new. Raises LookupError and what ``act()`` raises."""
+        moments, forms = life.moments, life.forms
+        carried = Carried(self.service.code, life.key, self.loader)
         carried.file(self.actor, moments[0][0], forms[""])
-        path = atlas().places[forms[""].get("place") or self.actor.place][0]
+        path = self._path(life)
         owes: int | None = None
         for step, (at, told) in zip(self.table.steps, moments[1:], strict=False):
             action, form = self.service.action(step.do), forms[step.do]
@@ -163,10 +253,7 @@ class Historian:
                 return self.posts.who(action, path, self._owes(carried) if owes is None else owes)
 
             carried.step(who, step.do, at, form, told=told)
-            if action.gives is Gives.CHOSEN:
-                owes = form["agency"]
-            elif action.gives is not Gives.KEEP:
-                owes = None
+            owes = self._owes_next(action, form, owes)
         return carried.fresh > 0
 
     def _owes(self, carried: Carried) -> int:

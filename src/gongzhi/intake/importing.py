@@ -1,6 +1,7 @@
 """Importing a table: every good row goes through the one door under a key of its own, every bad one into quarantine.
 
-Small tables go row by row through ``act()``, larger ones by the thousand through ``act_many()``, which writes the same.
+Small tables go row by row through ``act()``, larger ones by the thousand through ``act_many()``, which writes the same;
+histories always by the thousand, step after step.
 
 A row's key is made of the mapping and the columns that identify it (or of the whole row), so that importing again changes
 nothing, and a broken-off import is finished by the next. The quarantine is a CSV file that Excel opens: row number,
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.home import home
-from gongzhi.intake.histories import POINT, Book, Form, Historian, forms_of
+from gongzhi.intake.histories import POINT, Book, Form, Historian, Life, forms_of
 from gongzhi.intake.mapping import BadCell, Table, moment, tidy
 from gongzhi.intake.tables import Sheet, TableError
 from gongzhi.intake.tables import read as read_table
 from gongzhi.kernel.act import act
-from gongzhi.kernel.bulk import Row, act_many
+from gongzhi.kernel.bulk import BATCH, Row, act_many
 from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
 from gongzhi.kernel.export import safe
 from gongzhi.kernel.models import Account, Post, Register
@@ -81,11 +83,13 @@ def run(
     book = Book.of(loader)
     historian = Historian(service, table, actor, loader) if table.steps else None
     bad: list[tuple[int, list[str], list[Any]]] = []
-    if historian is None and len(sheet.rows) >= MANY:
+    if historian:
+        told = _lives(service, table, sheet, book, actor, historian, result)
+    elif len(sheet.rows) >= MANY:
         told = _many(service, table, sheet, book, actor, loader, result)
     else:
         told = (
-            (row, _row(service, table, sheet.headers, cells, book, actor, loader, historian, result), cells)
+            (row, _row(service, table, sheet.headers, cells, book, actor, loader, result), cells)
             for row, cells in sheet.rows
         )
     for number, (row, reasons, cells) in enumerate(told, start=1):
@@ -168,29 +172,45 @@ def _check_headers(sheet: Sheet, table: Table, path: Path) -> None:
 
 def _row(
     service: Service, table: Table, headers: list[str], cells: list[Any], book: Book, actor: Actor, loader: Actor,
-    historian: Historian | None, result: Result,
+    result: Result,
 ) -> list[str]:  # fmt: skip
     """Take one row in; return why it could not be."""
     held, forms, reasons = _read(service, table, headers, cells, book, actor)
     if reasons:
         return reasons
-    key = row_key(table, held, cells)
     try:
-        if historian:
-            fresh = historian.carry(held, forms, key)
-        else:
-            made = _dated(table, held, forms[""], key)
-            fresh = not act(
-                actor, service.code, service.creating.code, form=made.form, key=made.key, at=made.at,
-                loader=loader if made.at else None,
-            ).repeated  # fmt: skip
+        made = _dated(table, held, forms[""], row_key(table, held, cells))
+        fresh = not act(
+            actor, service.code, service.creating.code, form=made.form, key=made.key, at=made.at,
+            loader=loader if made.at else None,
+        ).repeated  # fmt: skip
     except Unreachable:
         raise
-    except (Refused, BadCell, LookupError) as refusal:
+    except (Refused, BadCell) as refusal:
         return _why(service, refusal)
     result.unchanged += not fresh
     result.loaded += fresh
     return []
+
+
+def _lives(
+    service: Service, table: Table, sheet: Sheet, book: Book, actor: Actor, historian: Historian, result: Result
+) -> Iterator[tuple[int, list[str], list[Any]]]:
+    """Take all rows in with their histories, a thousand together; yield each with why it could not be, in order."""
+    for several in batched(sheet.rows, BATCH, strict=False):
+        lives: list[tuple[list[str], Life | None]] = []
+        for _row_number, cells in several:
+            held, forms, reasons = _read(service, table, sheet.headers, cells, book, actor)
+            lives.append((reasons, None if reasons else Life(held, forms, row_key(table, held, cells))))
+        historian.carry(life for _, life in lives if life)
+        for (row, cells), (reasons, life) in zip(several, lives, strict=True):
+            if life and life.fault:
+                yield row, _why(service, life.fault), cells
+                continue
+            if life:
+                result.unchanged += not life.fresh
+                result.loaded += life.fresh
+            yield row, reasons, cells
 
 
 def _many(

@@ -140,14 +140,14 @@ def _write(actor: Actor, declared: Service, batch: _Batch, loader: Actor | None)
     if not batch.drafts:
         return {}
     made = function_for_many(declared)
-    kinds = [kind for _, kind in made.parameters]
+    call = f"SELECT * FROM {made.name}({', '.join(f'${n}::{kind}' for n, (_, kind) in enumerate(made.parameters, 1))})"
     arguments = [actor.post, loader.post if loader and batch.past else None, *_columns(declared, batch)]
     stage, keyed = declared.creating.target.code, all(draft.key for _, draft in batch.drafts)
     for last in (False, True):
         try:
             connection.ensure_connection()
             raw: psycopg.Connection[Any] = connection.connection
-            answers = ask(raw, made.name, kinds, arguments)
+            answers = ask(raw, call, arguments)
         except psycopg.errors.UniqueViolation:
             if last:  # someone else loads the same rows at this moment: each row sees for itself
                 return {}

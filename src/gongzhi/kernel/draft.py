@@ -1,6 +1,6 @@
 """An act on its way from a form to the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -30,7 +30,7 @@ class Memo:
     """What drafts made in the same second have in common, so that it is worked out once.
 
     ``cleaned`` holds, by field and raw value, what a form made of short values; ``deadlines`` by stage and moment,
-    ``instants`` and how ``numbers`` begin by moment. It serves the creating action of one service.
+    ``instants`` and how ``numbers`` begin by moment. It serves one action of one service.
     """
 
     cleaned: Cleaned = field(default_factory=dict)
@@ -39,6 +39,8 @@ class Memo:
     )
     instants: dict[datetime, str] = field(default_factory=dict)
     numbers: dict[datetime, str] = field(default_factory=dict)
+    looks: "Mapping[tuple[int, UUID | None], Found]" = field(default_factory=dict)
+    """Records as they stand, looked at together: by post and record."""
     new_id: Callable[[], Any] = uuid7
     """Makes an id, with bytes and text; not always ``uuid.UUID``, which takes ten times as long."""
 

@@ -12,6 +12,7 @@ from functools import cache
 from hashlib import sha256
 
 from gongzhi.kernel.generate import PART, Function, may_not, parameters_of, quoted
+from gongzhi.kernel.packed import AS_TEXT
 from gongzhi.kernel.roles import LOADER
 from gongzhi.kernel.service import Service
 
@@ -21,15 +22,13 @@ PARTY = (
     ("record", "uuid"), ("id", "uuid"), ("role", "text"), ("known", "text"), ("key", "bytea"), ("name", "bytea"),
     ("phone", "bytea"), ("address", "bytea"), ("mail", "bytea"), ("phone_index", "bytea"), ("mail_index", "bytea"),
 )  # fmt: skip
-_AS_TEXT = ("numeric",)
-"""Types that travel as text and are cast."""
 
 
 def columns_of(service: Service) -> list[tuple[str, str]]:
     """Return what each row brings, as (name, SQL type in which it travels)."""
     made = parameters_of(service, service.creating)
     return [
-        (name, "text" if kind in _AS_TEXT else kind) for name, kind in made if name not in (*ONCE, "parties", "files")
+        (name, "text" if kind in AS_TEXT else kind) for name, kind in made if name not in (*ONCE, "parties", "files")
     ]
 
 

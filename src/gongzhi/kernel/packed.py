@@ -17,6 +17,8 @@ _HEAD = struct.Struct("!iiIii")
 _SIZE = struct.Struct("!i")
 _EPOCH, _FIRST_DAY, _TICK = datetime(2000, 1, 1, tzinfo=UTC), date(2000, 1, 1), timedelta(microseconds=1)
 _size = _SIZE.pack
+AS_TEXT = ("numeric",)
+"""Types that travel as text and are cast."""
 _CONSTANT = (type(None), str, int, datetime)
 """Types of which equal values are written alike."""
 _PLAIN = ({str}, {bytes})
@@ -72,16 +74,15 @@ def packed(kind: str, values: Sequence[Any]) -> bytes:
     return head + b"".join([_NULL if value is None else write(value) for value in values])
 
 
-def ask(connection: "psycopg.Connection[Any]", name: str, kinds: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
-    """Call a function with whole numbers (or None) and packed arrays; return its rows, each value as text in bytes or None.
+def ask(connection: "psycopg.Connection[Any]", statement: str, arguments: Sequence[Any]) -> list[Any]:
+    """Send a statement with whole numbers (or None) and packed arrays as $1, $2 …; return rows, each value as text in bytes or None.
 
     Other threads go on meanwhile: psycopg's own way sends such a statement in pieces and waits for Python at each of them.
     Raises what psycopg raises.
     """
     sent = [value if value is None or type(value) is bytes else str(value).encode() for value in arguments]
-    call = f"SELECT * FROM {name}({', '.join(f'${n}::{kind}' for n, kind in enumerate(kinds, 1))})"
     formats = [Format.BINARY if type(value) is bytes else Format.TEXT for value in arguments]
-    result = connection.pgconn.exec_params(call.encode(), sent, param_formats=formats)
+    result = connection.pgconn.exec_params(statement.encode(), sent, param_formats=formats)
     if result.status != ExecStatus.TUPLES_OK:
         if connection.pgconn.status != ConnStatus.OK:
             raise psycopg.OperationalError(result.get_error_message())
