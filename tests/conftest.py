@@ -22,6 +22,7 @@ import django  # noqa: E402
 django.setup()
 
 from django.db import connections  # noqa: E402
+from django.utils import translation  # noqa: E402
 
 from gongzhi.postgres.roles import prepare  # noqa: E402
 from gongzhi.postgres.server import Server  # noqa: E402
@@ -66,6 +67,14 @@ class Foreign(Server):
     def url(self, database: str = "postgres", user: str = "") -> str:  # noqa: ARG002
         """Return the address of a database on it."""
         return with_database(os.environ["GONGZHI_TEST_SERVER"], database)
+
+
+@pytest.fixture(autouse=True)
+def _spoken() -> Iterator[None]:
+    """Every test begins in the city's language: a request leaves its own behind in the thread."""
+    translation.deactivate()
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import cast
 from django.apps import apps
 from django.conf import settings
 from django.utils.text import format_lazy
-from django.utils.translation import get_language, gettext, gettext_lazy, override
+from django.utils.translation import get_language, gettext, gettext_lazy, override, pgettext_lazy
 
 SOURCE = "zh-hans"
 LANGUAGES = (("zh-hans", "中文"), ("en", "English"))
@@ -25,6 +25,11 @@ FOLDER = Path(__file__).parent / "locale"
 def later(text: str) -> str:
     """Mark a sentence of a declaration: it is worded anew each time it is read, in the reader's language."""
     return cast("str", gettext_lazy(text))
+
+
+def sense(context: str, text: str) -> str:
+    """Mark a sentence of a declaration as ``later`` does, whose Chinese serves in several senses; ``context`` says which."""
+    return cast("str", pgettext_lazy(context, text))
 
 
 def filled(text: str, *parts: object, **named: object) -> str:

@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "gongzhi"
 HAN = re.compile("[\u3400-\u9fff]")
-MARKS = {"_", "later", "told", "gettext", "gettext_noop", "gettext_lazy", "ngettext", "ngettext_lazy", "pgettext"}
+MARKS = {
+    "_",
+    "later",
+    "told",
+    "gettext",
+    "gettext_noop",
+    "gettext_lazy",
+    "ngettext",
+    "ngettext_lazy",
+    "pgettext",
+    "sense",
+}
 EXEMPT = {
     "intake/real.py": "column names of the folder of real messages",
     "intake/mapping.py": "how dates are written in Chinese tables",

@@ -4,10 +4,12 @@ from datetime import date, datetime, time
 
 import pytest
 from django.utils import timezone
+from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gongzhi.intake.mapping import BadCell, Column, MappingError, builtin, load, moment, parse, read, tidy, whole
+from gongzhi.kernel.fields import FlagChoice
 
 FULL_WIDTH = {ord(plain): ord(plain) + 0xFEE0 for plain in "0123456789-/.:,"}  # U+FF01 … U+FF5E
 
@@ -60,6 +62,16 @@ def test_what_is_no_whole_number_is_refused(text: str) -> None:
 @given(st.text())
 def test_tidy_leaves_no_control_character(text: str) -> None:
     assert not {letter for letter in tidy(text) if letter < " "} - {"\n", "\t"}
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_a_true_or_false_of_a_spreadsheet_is_the_same_in_every_language(language: str) -> None:
+    with override(language):
+        assert (tidy(True), tidy(False)) == ("TRUE", "FALSE")  # as the same sheet saved as CSV has it
+        answer = Column("已回访", "called", values={"TRUE": "yes", "FALSE": "no"})
+        assert (read(answer, True, {}), read(answer, "FALSE", {})) == ("yes", "no")
+        assert FlagChoice().clean(tidy(True)) is True
+        assert FlagChoice().clean(tidy(False)) is False
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Place, Register
+from gongzhi.kernel.roles import CENTRE
 from gongzhi.web.asked import below, places_to_choose
 
 
@@ -16,6 +17,16 @@ from gongzhi.web.asked import below, places_to_choose
 def test_the_portal_opens(city: str, path: str) -> None:
     answer = Client().get(path, follow=True)
     assert answer.status_code == 200
+
+
+def test_the_portal_calls_the_citys_parts_as_the_pack_does(city: str) -> None:
+    front = Client().get("/").content.decode()
+    assert "Every district still has fewer than 10 this month" in front
+    for path in ("/", "/report", "/services", "/follow"):
+        assert "county" not in Client().get(path).content.decode().lower()
+    assert str(CENTRE.title) == "District centre"
+    chinese = Client(headers={"accept-language": "zh-hans"})
+    assert "本月各城区办结的都还少于 10 件" in chinese.get("/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """The import page: upload, watch, mend what was wrong."""
 
+import re
+import zipfile
+from pathlib import Path
 from typing import Any
 
+import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from gongzhi.intake.jobs import import_table
 from gongzhi.intake.models import ImportJob
+from gongzhi.intake.tables import TableError, read
 from gongzhi.kernel.context import acting
 from gongzhi.kernel.models import Register
 from tests.web.test_console import text
@@ -48,6 +53,28 @@ def test_a_table_is_taken_in_watched_and_its_bad_rows_come_back_with_reasons(at_
         assert Register.objects.filter(title="路灯不亮", channel="import").count() == 1
     for theirs in (way, f"{way}/quarantine"):
         assert at_desk("operator2").get(theirs).status_code == 404
+
+
+@pytest.mark.parametrize(("login", "path"), [("operator", "/work/import"), ("admin", "/work/posts/import")])
+def test_the_picker_offers_what_the_text_names_and_the_platform_reads(at_desk: Any, login: str, path: str) -> None:
+    page = text(at_desk(login).get(path))
+    picker = re.search(r'accept="([^"]*)"', page)
+    hint = re.search(r'<p class="hint" id="hint-file">(.*?)</p>', page, re.DOTALL)
+    assert picker
+    assert hint
+    offered = picker[1].split(",")
+    assert offered == [".xlsx", ".csv", ".txt"]
+    assert all(ending[1:] in hint[1] for ending in offered)
+
+
+def test_a_table_of_another_office_program_is_told_what_to_do(tmp_path: Path) -> None:
+    held = tmp_path / "名单.ods"
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", "<office:document-content/>")
+        archive.writestr("META-INF/manifest.xml", "<manifest:manifest/>")
+    with pytest.raises(TableError, match=r"OpenDocument.*另存为 \.xlsx"):
+        read(held)
 
 
 def test_what_is_no_table_is_told_in_words(at_desk: Any) -> None:

@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 from django.template import engines
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
+
+from gongzhi.channels.choices import KINDS
+from gongzhi.kernel import directory, lending
+from gongzhi.kernel.service import service
 
 
 @pytest.fixture
@@ -50,3 +54,39 @@ def test_the_citys_own_words_say_their_language_on_a_page_in_another() -> None:
     assert filtered("The text says “路灯”.", "en") == 'The text says “<span lang="zh-Hans">路灯</span>”.'
     assert filtered("Main Street 12", "en") == "Main Street 12"
     assert filtered(None, "en") == ""
+
+
+def test_one_chinese_word_is_several_in_english_by_what_it_stands_for() -> None:
+    request, finding = service("request"), service("finding")
+    with translation.override("en"):
+        assert str(request.procedure.stage("invalid").title) == "Not accepted"
+        assert str(request.procedure.by_code["decline"].title) == "Do not accept"
+        assert str(request.facts["rating"].verbose_name) == "Rating"
+        assert str(request.procedure.by_code["rate"].title) == "Rate"
+        assert request.facts["rating"].display("3") == "Neutral"
+        assert finding.facts["gravity"].display("minor") == "Minor"
+        assert str(KINDS["escalated"]) == "Escalated"
+        assert str(request.procedure.by_code["escalate"].title) == "Escalate"
+    assert str(request.procedure.by_code["decline"].title) == "不予受理"
+    assert request.facts["rating"].display("3") == "一般"
+
+
+def test_a_page_is_headed_by_what_it_lists_and_a_fact_by_what_it_is(
+    at_desk: Any, actor: Any, ids: Any, filed: Any
+) -> None:
+    admin = actor("admin")
+    colleague = directory.add_account(admin, "standin", "代班人", "a long password")
+    directory.add_post(admin, colleague, ids[0]["zjj"], "handler", admin.place)
+    lender, today = actor("zjj"), timezone.localdate()
+    lent = lending.lend(lender, lender.post, colleague, today, today, "")
+    client = at_desk("zjj")
+    client.cookies["gongzhi_language"] = "en"
+    page = client.get(f"/work/lend/{lent}").content.decode()
+    assert "<dt>Post</dt>" in page
+    assert "Posts</dt>" not in page
+    filed()
+    operator = at_desk("operator")
+    operator.cookies["gongzhi_language"] = "en"
+    shown = operator.get("/work/s/request/").content.decode()
+    assert "<span>Deadlines</span>" in shown  # the page, in the bar below
+    assert ">Deadline</a>" in shown  # the column

@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy as _
 
 from gongzhi.channels.models import Choice, Delivery
 from gongzhi.channels.times import next_digest, quiet_end
+from gongzhi.tongue import sense
 
 NOW, DIGEST, NEVER = "now", "digest", "never"
 KINDS = MappingProxyType({
-    "red": _("已超期"), "escalated": _("催办"), "amber": _("快到期"), "assigned": _("新转来"), "task": _("任务"), "changed": _("有变化"),
+    "red": _("已超期"), "escalated": sense("notice", "催办"), "amber": _("快到期"), "assigned": _("新转来"), "task": _("任务"), "changed": _("有变化"),
 })  # fmt: skip
 """The kinds of notice, the most urgent first."""
 CHANNELS = MappingProxyType({"mail": _("邮件"), "sms": _("短信")})

@@ -8,7 +8,7 @@ from typing import Any
 
 from gongzhi.cli.database import SAMPLE_PASSWORD, database, django, hang_up, install_city
 from gongzhi.cli.speak import GOOD, bar, leave, say, table
-from gongzhi.tongue import later, listed
+from gongzhi.tongue import later, listed, sense
 from gongzhi.tongue import told as _
 
 
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         "--sample", choices=("none", "small", "city"), default="none", help=_("同时生成样例诉求和样例账号")
     )
     init.set_defaults(run=run_init)
-    account = commands.add_parser("account", help=_("账号")).add_subparsers(
+    account = commands.add_parser("account", help=_("管理账号")).add_subparsers(
         dest="what", required=True, metavar=_("操作")
     )
     password = account.add_parser("password", help=_("为账号设置新密码；没有这个账号时建立一个管理员"))
@@ -45,7 +45,7 @@ def run_init(chosen: argparse.Namespace) -> int:
     return GOOD
 
 
-_ADDED = {"places": later("地点"), "agencies": later("单位"), "accounts": later("系统账号")}
+_ADDED = {"places": sense("counted", "地点"), "agencies": sense("counted", "单位"), "accounts": later("系统账号")}
 
 
 def load_sample(size: str) -> None:

@@ -277,11 +277,14 @@ def read(
 
 
 def tidy(cell: Any) -> str:
-    """Return a cell as text: without control characters and outer spaces, whole numbers without “.0”."""
+    """Return a cell as text: without control characters and outer spaces, whole numbers without “.0”.
+
+    A true or false of a spreadsheet is TRUE or FALSE, as the spreadsheet shows it and writes it into a CSV file.
+    """
     if cell is None:
         return ""
     if isinstance(cell, bool):
-        return _("是") if cell else _("否")
+        return "TRUE" if cell else "FALSE"
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, datetime | date):
@@ -373,5 +376,5 @@ def _place(text: str, places: Mapping[str, int]) -> int:
         return places[plain]
     found = find_places(text)
     if not found:
-        raise BadCell(_("没有认出“{text}”是哪个地点，请写统计代码，或县区和镇街的名称").format(text=text[:30]))
+        raise BadCell(_("没有认出“{text}”是哪个地点，请写统计代码，或连同上级一起写名称").format(text=text[:30]))
     return places[found[0].code]

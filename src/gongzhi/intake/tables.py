@@ -82,6 +82,10 @@ def _workbook(path: Path) -> Sheet:
     try:
         with zipfile.ZipFile(path) as archive:
             names = {info.filename for info in archive.infolist()}
+            if "META-INF/manifest.xml" in names and "content.xml" in names:
+                raise TableError(
+                    _("“{name}”是 OpenDocument 表格(.ods)，请另存为 .xlsx 后再导入。").format(name=path.name)
+                )
             if "xl/workbook.xml" not in names:
                 raise TableError(_("“{name}”不是 Excel 表格。请导出为 .xlsx 或 .csv 后再导入。").format(name=path.name))
             if sum(info.file_size for info in archive.infolist()) > _MOST_UNPACKED:

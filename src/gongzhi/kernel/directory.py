@@ -24,7 +24,7 @@ from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import ADMIN, CENTRE, GRID, HANDLER, MANAGER, OPERATOR
 from gongzhi.tongue import later
 
-KINDS = {"agency": later("职能单位"), "dispatch": later("受理中心"), "centre": later("县区中心")}
+KINDS = {"agency": later("职能单位"), "dispatch": later("受理中心"), "centre": CENTRE.title}
 LOGIN = re.compile(r"[a-z0-9一-鿿][a-z0-9一-鿿._-]{1,59}")
 GIVEN = (OPERATOR, HANDLER, CENTRE, MANAGER, ADMIN, GRID)
 """The roles that an administrator can give; those of the system's own parts cannot be given."""

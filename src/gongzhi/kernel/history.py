@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from gongzhi.kernel.context import Actor, named
 from gongzhi.kernel.erasure import BECAUSE
@@ -123,7 +123,9 @@ def _label(service: Service, labels: Mapping[str, Fact], name: str) -> str:
 
 def _disclosed(service: Service, entry: Entry, look: Disclosure | None, outside: bool) -> Line:
     purposes = {**dict(service.purposes), TOLD: TOLD_TITLE}
-    facts: Iterable[tuple[str, str]] = [(_("用途"), purposes.get(look.purpose, look.purpose))] if look else []
+    facts: Iterable[tuple[str, str]] = (
+        [(pgettext("disclosure", "用途"), purposes.get(look.purpose, look.purpose))] if look else []
+    )
     return Line(
         entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "disclose", _LOOKED,
         "", [], list(facts), [],

@@ -7,7 +7,12 @@ the rule itself stands once, in ``sql/rights.sql``.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gongzhi.tongue import later
+from django.conf import settings
+from django.utils.functional import lazy
+from django.utils.translation import get_language
+
+from gongzhi.kernel.city import read_city
+from gongzhi.tongue import filled, later
 
 
 class Scope(StrEnum):
@@ -27,9 +32,15 @@ class Role:
     scope: Scope
 
 
+def _area() -> str:
+    """Return what the city calls its parts: a county, a district."""
+    here = read_city(settings.CITY)
+    return here.level(here.area).title_in(get_language() or here.language)
+
+
 OPERATOR = Role("operator", later("受理员"), Scope.AREA)
 HANDLER = Role("handler", later("承办人"), Scope.AGENCY)
-CENTRE = Role("centre", later("县区中心"), Scope.AREA)
+CENTRE = Role("centre", filled(later("{level}中心"), level=lazy(_area, str)()), Scope.AREA)
 MANAGER = Role("manager", later("督办员"), Scope.AREA)
 ADMIN = Role("admin", later("管理员"), Scope.AREA)
 GRID = Role("grid", later("网格员"), Scope.AREA)

@@ -10,6 +10,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
 from gongzhi.channels.results import tells
+from gongzhi.kernel.directory import KINDS
 from gongzhi.kernel.fields import Code, Fact, FlagChoice, MoneyField
 from gongzhi.kernel.forms import WHOLE, AgencyField, BoundForm, MailField, PlaceField, PointField
 from gongzhi.kernel.models import Agency, Place
@@ -19,13 +20,11 @@ from gongzhi.kernel.places import WIDTH
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Upload
-from gongzhi.tongue import later
 
 Choices = list[tuple[str, list[tuple[str, str]]]]
 """Options by group; the group "" stands alone."""
 
 RADIOS = 6
-_KINDS = {"agency": later("职能单位"), "centre": later("县区中心"), "dispatch": later("受理中心")}
 
 
 @dataclass
@@ -184,10 +183,10 @@ def below(place: Place) -> list[tuple[str, str]]:
 
 def agencies() -> Choices:
     """Return the agencies of today, grouped by kind."""
-    groups: dict[str, list[tuple[str, str]]] = {kind: [] for kind in _KINDS}
+    groups: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
     for agency in Agency.objects.filter(ended_on=None):
         groups.setdefault(agency.kind, []).append((str(agency.pk), agency.title))
-    return [(_KINDS.get(kind, kind), rows) for kind, rows in groups.items() if rows]
+    return [(KINDS.get(kind, kind), rows) for kind, rows in groups.items() if rows]
 
 
 def code_choices(fact: Fact) -> Choices:

@@ -2,6 +2,7 @@
 
 from gongzhi.kernel import declare as d
 from gongzhi.tongue import later as _
+from gongzhi.tongue import sense
 
 PLANNED = d.Stage("planned", _("待开展"), icon="calendar-event")
 WALKING = d.Stage("walking", _("巡查中"), icon="walk")
@@ -21,7 +22,7 @@ THEMES = {
     "order": _("治安"),
     "other": _("其他"),
 }
-GRAVITY = {"minor": _("一般"), "major": _("较大"), "grave": _("重大")}
+GRAVITY = {"minor": sense("severity", "一般"), "major": _("较大"), "grave": _("重大")}
 INSPECTORS = (d.GRID, d.CENTRE, d.OPERATOR, d.MANAGER)
 REASON = d.asks(reason=d.Text(_("理由"), max_length=1000))
 

@@ -7,6 +7,7 @@ from gongzhi.kernel.forms import Form, Person
 from gongzhi.kernel.procedure import CITY, NEW, SAME, Action, Clock, Effect, Gives, Guard, Procedure, Stage, workdays
 from gongzhi.kernel.roles import CENTRE, CLOCK, GRID, HANDLER, LOADER, MANAGER, OPERATOR, PORTAL
 from gongzhi.kernel.service import Record, Service, years
+from gongzhi.tongue import filled, sense
 from gongzhi.tongue import later as _
 
 FILED = Stage("filed", _("待派单"), icon="inbox")
@@ -20,7 +21,7 @@ MERGED = Stage("merged", _("已并案"), open=False, icon="git-merge")
 
 NATURES = {"help": _("求助"), "complaint": _("投诉"), "advice": _("建议"), "question": _("咨询"), "report": _("举报")}
 CHANNELS = {"portal": _("网上"), "call": _("来电"), "grid": _("网格"), "import": _("导入"), "visit": _("来访")}
-STARS = {"5": _("非常满意"), "4": _("满意"), "3": _("一般"), "2": _("不满意"), "1": _("非常不满意")}
+STARS = {"5": _("非常满意"), "4": _("满意"), "3": sense("rating", "一般"), "2": _("不满意"), "1": _("非常不满意")}
 
 
 class File(Form):
@@ -153,7 +154,7 @@ class Request(Record):
                 source=CITY,
                 gives=Gives.CHOSEN,
                 clears=("refusals",),
-                hint=_("两次被退回的诉求由县区中心指定承办单位。"),
+                hint=filled(_("两次被退回的诉求由{centre}指定承办单位。"), centre=CENTRE.title),
             ),
             Action(
                 "accept",
@@ -203,7 +204,7 @@ class Request(Record):
                 gives=Gives.CENTRE,
                 counts=("refusals",),
                 danger=True,
-                hint=_("这是第二次退回，将转县区中心协调。"),
+                hint=filled(_("这是第二次退回，将转{centre}协调。"), centre=CENTRE.title),
             ),
             Action(
                 "hand_on",
@@ -258,7 +259,7 @@ class Request(Record):
                 hint=_("需要诉求人补充材料或等待鉴定时，期限停止计算。"),
             ),
             Action("resume", (WORKING,), SAME, (HANDLER, MANAGER), _("恢复计时"), clock=Clock.RESUME),
-            Action("rate", (ANSWERED,), CLOSED, (PORTAL,), _("评价"), Rate, resident=True),
+            Action("rate", (ANSWERED,), CLOSED, (PORTAL,), sense("button", "评价"), Rate, resident=True),
             Action(
                 "reopen",
                 (ANSWERED, CLOSED),
@@ -292,7 +293,16 @@ class Request(Record):
                 outcome=True,
                 hint=_("同一件事已有诉求在办时，并入那一条。"),
             ),
-            Action("decline", (FILED,), INVALID, (OPERATOR,), _("不予受理"), Reason, danger=True, outcome=True),
+            Action(
+                "decline",
+                (FILED,),
+                INVALID,
+                (OPERATOR,),
+                sense("button", "不予受理"),
+                Reason,
+                danger=True,
+                outcome=True,
+            ),
         )
     )
 

@@ -156,7 +156,7 @@ def handle(api: NinjaAPI) -> None:
         return problem("invalid", request, _("填写的内容有误。"), errors=errors)
 
 
-router = Router(tags=[later("说明")])
+router = Router(tags=[later("错误说明")])
 
 
 @router.get("", auth=None, summary=later("错误的种类"), operation_id="problems",

@@ -205,7 +205,7 @@ def _drop_factor(actor: Actor, subject: int, _v: dict[str, Any]) -> None:
 
 _NAME, _CODE = (
     Question(later("名称")),
-    Question(later("统计代码"), hint=later("国家统计局的区划代码；网格用本市自己的代码。")),
+    Question(later("统计代码"), hint=later("行政区划的统计代码，或本市自己的代码。")),
 )
 _SINCE = Question(later("从哪天起"), "date")
 
@@ -218,7 +218,7 @@ FORMS: dict[str, DirectoryForm] = {
             later("旧名称和代码连同起止日期一起保留，以前的记录不变。"), about=_here, stay="under", changes="place",
         ),
         DirectoryForm(
-            "move_place", later("划转"), {"parent": Question(later("划归哪里"), "place", later("只能划归同级的上级，例如把一个镇街划给另一个县区。"))},
+            "move_place", later("划转"), {"parent": Question(later("划归哪里"), "place", later("只能划归另一个与现在的上级同级的地点。"))},
             lambda a, s, v: directory.move_place(a, s, v["parent"]),
             hint=later("连同下级一起划转，其中的记录随之转到新的上级。"), about=_here, stay="under",
         ),

@@ -17,7 +17,7 @@ from gongzhi.kernel.context import portal_actor
 from gongzhi.kernel.fields import Code
 from gongzhi.kernel.forms import MailField
 from gongzhi.kernel.limits import allow
-from gongzhi.kernel.models.places import city
+from gongzhi.kernel.models.places import city, level_title
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
@@ -60,7 +60,11 @@ def inner_fields(service: Service) -> list[str]:
 @require_http_methods(["GET"])
 def home(request: HttpRequest) -> HttpResponse:
     """Show the three doors, and what was solved this month."""
-    return render(request, "web/portal/home.html", {"solved": solved(request.GET.get("place", ""))})
+    return render(
+        request,
+        "web/portal/home.html",
+        {"solved": solved(request.GET.get("place", "")), "area": level_title(city().area).lower()},
+    )
 
 
 @require_http_methods(["GET"])
