@@ -42,10 +42,10 @@ def main() -> int:
             install_city(accounts=True)
             from gongzhi.intake import sample
             from gongzhi.kernel.worker import tick
-            from tests.web.pages import matters
+            from tests.web.matters import made
 
             sample.load("small")
-            numbers = matters()
+            numbers = made()
             tick()
             hang_up()
             faults = pictures(chosen.out, set(chosen.only), set(chosen.languages), numbers)

@@ -57,7 +57,7 @@ def test_a_corrected_address_is_the_title_and_is_found(crew: People, entered: An
 
 
 def test_a_new_owner_is_a_party_beside_the_old_one(crew: People, entered: Any) -> None:
-    with pytest.raises(Invalid, match="业主姓名|必填|这个字段"):
+    with pytest.raises(Invalid, match="请填写这一项"):
         act(crew.grid, "house", "transfer", record=entered.record, version=1, form={})
     form = {"owner_name": "李芳", "owner_phone": "13800000000"}
     act(crew.grid, "house", "transfer", record=entered.record, version=1, form=form)

@@ -1,6 +1,6 @@
 """A city with its sample accounts, and people who are signed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from gongzhi.kernel.install.citypack import load_accounts
 from gongzhi.kernel.models import Agency, Place
 from gongzhi.kernel.signin import hash_password, sign_in
 from tests.web.pages import PASSWORD
+from tests.web.serving import LOCALES, Watch, chromium, served
+from tests.web.serving import sign_in as sign_in_at
 
 _hash = hash_password(PASSWORD)
 
@@ -76,3 +78,38 @@ def filed(city: str) -> Callable[..., Any]:
         return act(portal_actor(), "request", "file", form=given)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def base(city: str) -> Iterator[str]:
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(base: str) -> Iterator[Any]:
+    with chromium() as made:
+        yield made
+
+
+@pytest.fixture
+def open_page(browser: Any, base: str) -> Iterator[Any]:
+    """Return a function that opens a page of its own session; what it must not do fails the test at the end."""
+    opened: list[tuple[Any, Watch]] = []
+
+    def make(login: str = "", *, phone: bool = False, quiet: bool = True, language: str = "zh-hans") -> Any:
+        size = {"width": 390, "height": 844} if phone else {"width": 1440, "height": 900}
+        context = browser.new_context(viewport=size, has_touch=phone, is_mobile=phone, locale=LOCALES[language])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        watch = Watch(page, base)
+        opened.append((context, watch if quiet else Watch(context.new_page(), base)))
+        if login:
+            sign_in_at(page, base, login, PASSWORD)
+        return page
+
+    yield make
+    faults = [fault for _, watch in opened for fault in watch.faults]
+    for context, _ in opened:
+        context.close()
+    assert faults == []

@@ -1,25 +1,81 @@
 """Every page, once: what the pictures show and what the browser tests look through.
 
-``{filed}``, ``{working}``, … are numbers of records, made by ``matters``.
+``{filed}``, ``{working}``, … are numbers of records, made by ``matters.made``.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
 PASSWORD = "gongzhi2026"
+TABLE = (
+    "工单编号,来电时间,来电人,联系电话,诉求标题,诉求内容,诉求类型,所属区域,详细地址\r\n"
+    "P-1,2026-10-08 09:30,王先生,13800000001,路灯不亮,健康西路路灯不亮,投诉,清江浦区,健康西路\r\n"
+    "P-2,2026-02-30,李女士,13800000002,井盖缺失,井盖丢了,求助,清江浦区,淮海路\r\n"
+)
+"""A table of calls whose second row has a day that there is not."""
+
+Doing = Callable[[Any], None]
+
+
+def press_help(tab: Any) -> None:
+    """Open the card of keys."""
+    tab.keyboard.press("?")
+
+
+def look_at_person(tab: Any) -> None:
+    """Ask to see who is in the record."""
+    tab.click(".person a")
+    tab.wait_for_selector(".person.open")
+
+
+def pick(tab: Any) -> None:
+    """Tick two rows of a list."""
+    for row in (0, 1):
+        tab.check(f"input[name=number] >> nth={row}")
+
+
+def send(shown: str, form: str = "main form[method=post]", **fields: str) -> Doing:
+    """Return what fills fields and sends the form, whatever its steps or the browser's own checks say, until ``shown`` is there."""
+
+    def do(tab: Any) -> None:
+        for name, value in fields.items():
+            tab.locator(f"{form} [name={name}]").evaluate("(field, value) => { field.value = value; }", value)
+        tab.locator(form).last.evaluate("form => { form.noValidate = true; form.requestSubmit(); }")
+        tab.wait_for_selector(shown)
+
+    return do
+
+
+def send_table(tab: Any) -> None:
+    """Choose a table with a row that cannot be taken in, and send it."""
+    people = "姓名,登录名,单位,岗位,管辖地点\r\n周岩,zhouyan,没有这个单位,承办人,淮安市\r\n"
+    tab.set_input_files("#file", {"name": "名单.csv", "mimeType": "text/csv", "buffer": people.encode()})
+    send("[role=alert]")(tab)
+
+
+def send_without_token(tab: Any) -> None:
+    """Send a form as a browser without scripts and cookies would."""
+    with tab.expect_navigation():
+        tab.evaluate(
+            "const form = document.querySelector('form[data-follow]'); form.csrfmiddlewaretoken.remove();"
+            "HTMLFormElement.prototype.submit.call(form)"
+        )
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: the name of its picture, who looks at it (a login, or "" for a resident), its path, what is clicked first."""
+    """A page: the name of its picture, who looks at it (a login, or "" for a resident), its path, what is done first.
+
+    ``status`` is the answer to the path; what is done afterwards may be refused.
+    """
 
     name: str
     who: str
     path: str
-    click: str = ""
+    do: Doing | None = None
     status: int = 200
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the environment names while the page is looked at."""
@@ -33,45 +89,84 @@ _MAIL = {
     "GONGZHI_SMTP": "smtp+plain://127.0.0.1:9", "GONGZHI_MAIL_FROM": "notice@gongzhi.example.org",
     "GONGZHI_SITE": "https://gongzhi.example.org",
 }  # fmt: skip
+_DETAIL = "小区东门外的路灯从上周三开始就不亮了，晚上回家很黑，请尽快检修。"
 
 PAGES = [
     Page("portal", "", "/"),
     Page("portal-report", "", "/report"),
     Page("portal-report-mail", "", "/report", settings=_MAIL),
+    Page("portal-report-wrong", "", "/report", send(".error", point="119,abc", asker_phone="12")),
+    Page("portal-done", "", "/report", send(".ticket", detail=_DETAIL)),
     Page("portal-services", "", "/services"),
     Page("portal-find", "", "/follow"),
     Page("portal-ledger", "", "/ledger"),
+    Page("portal-find-wrong", "", "/follow", send("[role=alert]", "form[data-follow]", number="SQ2026000001", code="WRONG")),
+    Page("portal-late", "", "/follow/{late}"),
     Page("portal-matter", "", "/follow/{followed}"),
     Page("portal-rate", "", "/follow/{followed}/do/rate"),
+    Page("portal-reopen", "", "/follow/{followed}/do/reopen"),
+    Page("portal-rated", "", "/follow/{closed}"),
+    Page("portal-reopened", "", "/follow/{reopened}"),
+    Page("scanned", "", "/q/{house}.{plate}"),
+    Page("scanned-wrong", "", "/q/{house}.WRONG", status=404),
     Page("signin", "", "/signin"),
     Page("signin-outside", "", "/signin", settings=_OUTSIDE),
     Page("signin-outside-down", "", "/signin/outside", status=502, settings=_OUTSIDE),
     Page("signed-out-outside", "", "/signin?out=outside", settings=_OUTSIDE),
+    Page("signin-wrong", "", "/signin", send("[role=alert]", "form[action='/signin']", login="nobody", password="wrong")),
+    Page("forgotten", "", "/signin/forgotten", settings=_MAIL),
+    Page("password-link", "", "/signin/link/{way}"),
+    Page("unsubscribe", "", "/unsubscribe/{stop}"),
+    Page("form-expired", "", "/follow", send_without_token),
     Page("not-found", "", "/nothing", status=404),
+    Page("broken", "", "/broken", status=500),
     Page("queue", "operator", "/work/"),
     Page("queue-group", "operator", "/work/?group=new"),
     Page("queue-agency", "zjj", "/work/"),
     Page("queue-manager", "manager", "/work/"),
+    Page("queue-grid", "grid", "/work/"),
+    Page("queue-nothing", "admin", "/work/"),
     Page("deadlines", "manager", "/work/deadlines"),
     Page("deadline-records", "manager", "/work/deadlines?group=late"),
     Page("deadlines-past", "manager", "/work/deadlines?on={past}"),
     Page("list", "operator", "/work/s/request/"),
     Page("list-filtered", "operator", "/work/s/request/?state=open&nature=help"),
+    Page("list-nothing", "operator", "/work/s/request/?q=火星"),
+    Page("list-picked", "operator", "/work/s/request/", pick),
+    Page("bulk", "operator", "/work/s/request/bulk?action=decline&number={filed}&number={late}"),
+    Page("bulk-done", "operator", "/work/s/request/bulk?action=note&number={filed}&number={late}",
+         send("table.records", note="已电话告知，请耐心等待。")),
+    Page("service-help", "operator", "/work/s/request/help"),
     Page("record-filed", "operator", "/work/r/{filed}"),
     Page("record-assign", "operator", "/work/r/{filed}/do/assign"),
     Page("record-working", "zjj", "/work/r/{working}"),
     Page("record-answer", "zjj", "/work/r/{working}/do/answer"),
-    Page("record-person", "zjj", "/work/r/{working}", click=".person a"),
+    Page("record-answer-wrong", "zjj", "/work/r/{working}/do/answer", send(".error", "#doing form")),
+    Page("record-person", "zjj", "/work/r/{working}", look_at_person),
     Page("record-closed", "operator", "/work/r/{closed}"),
+    Page("record-none", "operator", "/work/r/SQ2026999999", status=404),
     Page("new", "operator", "/work/s/request/new"),
+    Page("new-wrong", "operator", "/work/s/request/new", send(".error", "form.new-form", asker_phone="12")),
+    Page("qr", "operator", "/work/r/{filed}/qr"),
+    Page("list-house", "grid", "/work/s/house/"),
+    Page("new-house", "grid", "/work/s/house/new"),
+    Page("record-house", "grid", "/work/r/{house}"),
+    Page("plate", "grid", "/work/r/{house}/plate"),
+    Page("plates", "grid", "/work/s/house/plates"),
+    Page("list-inspection", "grid", "/work/s/inspection/"),
+    Page("record-inspection", "grid", "/work/r/{inspection}"),
+    Page("new-finding", "grid", "/work/s/finding/new?whole={inspection}"),
+    Page("record-finding", "zjj", "/work/r/{finding}"),
     Page("map", "manager", "/work/map"),
     Page("search", "operator", "/work/search?q=路灯"),
+    Page("search-nothing", "operator", "/work/search?q=火星"),
     Page("notices", "zjj", "/work/notices"),
     Page("calendar", "zjj", "/work/calendar"),
     Page("channels", "zjj", "/work/channels"),
     Page("outgoing", "admin", "/work/outgoing"),
-    Page("unsubscribe", "", "/unsubscribe/{stop}"),
     Page("import", "operator", "/work/import"),
+    Page("import-job", "operator", "/work/import/{job}"),
+    Page("import-failed", "operator", "/work/import/{job_failed}"),
     Page("place", "operator", "/work/at"),
     Page("places", "admin", "/work/places"),
     Page("places-rename", "admin", "/work/places?do=rename_place&of={place}"),
@@ -79,6 +174,7 @@ PAGES = [
     Page("posts", "admin", "/work/posts"),
     Page("posts-add", "admin", "/work/posts?do=add_account"),
     Page("posts-import", "admin", "/work/posts/import"),
+    Page("posts-import-wrong", "admin", "/work/posts/import", send_table),
     Page("rights", "admin", "/work/rights"),
     Page("rights-account", "admin", "/work/rights/a/{person}"),
     Page("rights-record", "admin", "/work/rights/r/{working}?account={person}"),
@@ -87,95 +183,29 @@ PAGES = [
     Page("me", "operator", "/work/me"),
     Page("me-code", "operator", "/work/me/code"),
     Page("me-password", "operator", "/work/me/password"),
-    Page("password-link", "", "/signin/link/{way}"),
-    Page("help", "operator", "/work/", click="?"),
-]
+    Page("help", "operator", "/work/", press_help),
+]  # fmt: skip
 
 
-def matters() -> dict[str, Any]:
-    """Make matters at several stages, a delegation and a link; return what fills the paths, and the follow-up codes."""
-    from datetime import timedelta
-
-    from django.utils import timezone
-
-    from gongzhi.channels.choices import stop_token
-    from gongzhi.kernel import lending, passwords
-    from gongzhi.kernel.act import act
-    from gongzhi.kernel.context import acting, actors_of, portal_actor
-    from gongzhi.kernel.models import Agency, Place, Register
-    from gongzhi.kernel.signin import sign_in
-    from gongzhi.kernel.vault import Upload
-    from gongzhi.web.feed import renew
-
-    operator = actors_of(sign_in("operator", PASSWORD, "test"))[0]
-    handler = actors_of(sign_in("zjj", PASSWORD, "test"))[0]
-    place = Place.objects.filter(level="township", path__startswith=Place.objects.get(code="320812").path)[0]
-    numbers: dict[str, Any] = {"place": place.pk}
-    told = {
-        "detail": "健康西路与淮海北路路口的路灯已经三天不亮了，晚上学生放学经过很不安全，希望尽快派人检修。",
-        "nature": "help", "place": place.pk, "address": "健康西路与淮海北路路口", "point": "119.0213,33.5982",
-        "asker_name": "王明", "asker_phone": "13900000000",
-    }  # fmt: skip
-    for name, steps in (("filed", 0), ("working", 2), ("followed", 3), ("closed", 3)):
-        done = act(portal_actor(), "request", "file", form=told, key=f"pages-{name}")
-        numbers[name], numbers[f"{name}_code"] = done.number, done.follow
-        with acting(operator):
-            agency = Agency.objects.get(code="zjj").pk
-            category = Register.objects.get(pk=done.record).service.facts["category"].titles()  # type: ignore[attr-defined]
-        if steps > 0:
-            form = {"agency": agency, "category": next(iter(category)), "note": "请先到现场看。"}
-            done = act(operator, "request", "assign", record=done.record, version=done.version, form=form)
-        if steps > 1:
-            done = act(handler, "request", "accept", record=done.record, version=done.version)
-            act(handler, "request", "note", record=done.record, form={"note": "已联系路灯管理所，明天上午到场。"})
-        if steps > 2:
-            answer = {"answer": "您好，路灯管理所已于今天上午更换损坏的灯头和电缆，现已恢复照明。感谢您的反映。"}
-            files = [Upload("检修记录 🔧.txt", "更换灯头 2 只，电缆 35 米。".encode())]
-            done = act(handler, "request", "answer", record=done.record, version=done.version, form=answer, files=files)
-        if name == "closed":
-            act(
-                portal_actor(), "request", "rate", record=done.record, version=done.version, follow=numbers["closed_code"],
-                form={"rating": "5", "comment": "修得很快。"},
-            )  # fmt: skip
-    renew(handler, "zh-hans")
-    numbers["stop"] = stop_token(handler.account, "mail", "red")
-    admin = actors_of(sign_in("admin", PASSWORD, "test"))[0]
-    colleague = sign_in("operator2", PASSWORD, "test")
-    leave = timezone.localdate() + timedelta(days=30)
-    numbers["person"] = handler.account
-    numbers["lent"] = lending.lend(operator, operator.post, colleague, leave, leave, "路灯的几件已经答应本周回复。")
-    numbers["way"] = passwords.make_link(admin, colleague)
-    with acting(operator):
-        late = (
-            Register.objects.filter(closed_at=None, due_at__lt=timezone.now()).exclude(due_source="").order_by("due_at")
-        )
-        first = late.first()
-    due = first.due_at if first and first.due_at else timezone.now()
-    numbers["past"] = f"{timezone.localtime(due):%Y-%m-%d}"
-    return numbers
-
-
-def visit(page: Any, base: str, wanted: Page, numbers: dict[str, Any]) -> int:
+def visit(tab: Any, base: str, wanted: Page, numbers: dict[str, Any]) -> int:
     """Go to the page and do what its picture shows first; return the status."""
     with mock.patch.dict(os.environ, wanted.settings):
-        answer = page.goto(base + wanted.path.format(**numbers))
-    if wanted.click == "?":
-        page.keyboard.press("?")
-    elif wanted.click:
-        page.click(wanted.click)
-        page.wait_for_selector(".person.open")
-    page.evaluate("document.fonts.ready.then(() => true)")
+        answer = tab.goto(base + wanted.path.format(**numbers))
+    if wanted.do:
+        wanted.do(tab)
+    tab.evaluate("document.fonts.ready.then(() => true)")
     for _ in range(100):
-        if page.evaluate("[...document.querySelectorAll('[data-map]')].every(m => m.dataset.ready)"):
+        if tab.evaluate("[...document.querySelectorAll('[data-map]')].every(m => m.dataset.ready)"):
             break
-        page.wait_for_timeout(100)
+        tab.wait_for_timeout(100)
     return int(answer.status)
 
 
-def follow(page: Any, base: str, numbers: dict[str, Any]) -> None:
-    """Enter number and code, so that the resident's pages open."""
-    page.goto(f"{base}/follow")
-    page.fill("#number", numbers["followed"])
-    page.fill("#code", numbers["followed_code"])
-    page.click("form[data-follow] button")
-    page.wait_for_url(f"**/follow/{numbers['followed']}")
+def follow(tab: Any, base: str, numbers: dict[str, Any]) -> None:
+    """Enter numbers and codes, so that the resident's pages open."""
+    for name in ("late", "followed", "closed", "reopened"):
+        tab.goto(f"{base}/follow")
+        tab.fill("#number", numbers[name])
+        tab.fill("#code", numbers[f"{name}_code"])
+        tab.click("form[data-follow] button")
+        tab.wait_for_url(f"**/follow/{numbers[name]}")

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
+from django.db import connections
+
 import gongzhi.web
 
 AXE = Path(gongzhi.web.__file__).parent / "static" / "vendor" / "axe" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+BROWSES = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    pytest.mark.skipif(not AXE.exists(), reason="page assets are not set up (make setup)"),
+]
+"""What marks a module whose tests need a browser."""
 # Chromium tells of every answer that is not 2xx; the pages answer 404, 409, 422 and, where a provider is down, 502 on purpose.
 _EXPECTED = (
     "Failed to load resource: the server responded with a status of 4",
@@ -35,6 +43,7 @@ def served() -> Iterator[str]:
             pass
 
     settings.ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
+    settings.ROOT_URLCONF = "tests.web.broken"
     server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet, allow_reuse_address=True)
     server.daemon_threads = True
     server.set_app(application)
@@ -51,7 +60,6 @@ def served() -> Iterator[str]:
 @contextmanager
 def chromium() -> Iterator[Any]:
     """A browser, without a window."""
-    from django.db import connections
     from playwright.sync_api import sync_playwright
 
     # Playwright keeps a loop in this thread, which Django takes for asynchronous code; the thread itself is not.
@@ -60,8 +68,10 @@ def chromium() -> Iterator[Any]:
         try:
             yield browser
         finally:
-            for held in connections.all():  # those opened while the loop runs are others than the ones before and after
-                held.close()
+            # With a loop in the thread Django keeps connections of its own for it; the next module has another database.
+            for connection in connections.all(initialized_only=True):
+                connection.close()
+                del connections[connection.alias]
             browser.close()
 
 
@@ -76,7 +86,8 @@ class Watch:
         page.on("request", self._request)
 
     def _console(self, message: Any) -> None:
-        if message.type in ("error", "warning") and not any(text in message.text for text in _EXPECTED):
+        wanted = any(text in message.text for text in _EXPECTED) or message.location["url"].endswith("/broken")
+        if message.type in ("error", "warning") and not wanted:
             self.faults.append(f"console {message.type}: {message.text}")
 
     def _request(self, request: Any) -> None:
@@ -84,16 +95,18 @@ class Watch:
             self.faults.append(f"outside request: {request.url}")
 
 
-def inspect(page: Any) -> list[str]:
-    """Return what axe, the width and the language say against the page as it stands."""
-    faults = overflow(page)
+def inspect(page: Any, *, axe: bool = True) -> list[str]:
+    """Return what the width, the language and, unless it has looked at the same page already, axe say against the page."""
+    faults = overflow(page) + untranslated(page)
+    if not axe:
+        return faults
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate(
         "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
         ".then(r => r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + "
         "(n.any[0]?.message ?? n.all[0]?.message ?? n.none[0]?.message ?? '')).join(' | ')))"
     )
-    return faults + [f"axe {text}" for text in found] + untranslated(page)
+    return faults + [f"axe {text}" for text in found]
 
 
 def overflow(page: Any) -> list[str]:

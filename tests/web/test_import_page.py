@@ -13,13 +13,8 @@ from gongzhi.intake.models import ImportJob
 from gongzhi.intake.tables import TableError, read
 from gongzhi.kernel.context import acting
 from gongzhi.kernel.models import Register
+from tests.web.pages import TABLE
 from tests.web.test_console import text
-
-TABLE = (
-    "工单编号,来电时间,来电人,联系电话,诉求标题,诉求内容,诉求类型,所属区域,详细地址\r\n"
-    "P-1,2026-10-08 09:30,王先生,13800000001,路灯不亮,健康西路路灯不亮,投诉,清江浦区,健康西路\r\n"
-    "P-2,2026-02-30,李女士,13800000002,井盖缺失,井盖丢了,求助,清江浦区,淮海路\r\n"
-)
 
 
 def upload(client: Any, content: bytes, name: str = "十月工单.csv") -> Any:

@@ -12,11 +12,9 @@ from gongzhi.kernel.context import acting
 from gongzhi.kernel.models import Register
 from tests.channels.conftest import point_at
 from tests.channels.servers import Mailbox, smtp_server
-from tests.web import test_browser
-from tests.web.serving import inspect
+from tests.web.serving import BROWSES, inspect
 
-pytestmark = test_browser.pytestmark
-base, browser, open_page = test_browser.base, test_browser.browser, test_browser.open_page
+pytestmark = BROWSES
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 
@@ -140,6 +141,14 @@ def _whole_text(value: Any) -> Any:
     return value
 
 
+def _in_plain_words(field: forms.Field) -> None:
+    """Say what is wrong as one says it to a person: Django speaks of fields and variables."""
+    field.error_messages["required"] = later("请填写这一项。")
+    for validator in field.validators:
+        if isinstance(validator, MaxLengthValidator):
+            validator.message = later("最多 %(limit_value)d 个字，现在有 %(show_value)d 个。")
+
+
 Cleaned = dict[tuple[str, str | int | None], Any]
 """What the fields of one form made of values that come again and again."""
 _SHORT = 40
@@ -193,6 +202,8 @@ class BoundForm:
             column: Any = extra
             made[name] = column.formfield()
             made[name].label = column.verbose_name
+        for field in made.values():
+            _in_plain_words(field)
         return made
 
     def clean(self, raw: Mapping[str, Any], held: Cleaned | None = None) -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -14,6 +14,7 @@ from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
 from gongzhi.kernel.parties import TOLD, TOLD_TITLE
+from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service
 from gongzhi.tongue import later
 
@@ -43,7 +44,8 @@ class Line:
 def timeline(record: Register, actor: Actor | None) -> list[Line]:
     """Return the record's acts, newest first; call it inside ``acting()``, or ``following()`` with actor None.
 
-    The person who follows a record sees what happened and the answers, but no name of a clerk, no internal remark.
+    The person who follows a record sees what happened and the answers, but no name of a clerk, no internal remark;
+    what came in through the portal was their own doing.
     """
     service = record.service
     key = _key(record)
@@ -102,8 +104,9 @@ def _line(service: Service, entry: Entry, key: bytes | None, files: list[Attachm
         for name, value in body["set"].items()
         if name in labels and value not in ("", None) and (shown is None or name in shown)
     ]
+    own = outside and entry.post.role == PORTAL.code
     return Line(
-        entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, action.code,
+        entry.at, entry.recorded_at, "" if outside else who(entry), _("您") if own else entry.agency.title, action.code,
         action.title, body["to"], words, facts, files, entry.loader_id is not None,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.conf import settings
@@ -27,6 +27,32 @@ Choices = list[tuple[str, list[tuple[str, str]]]]
 RADIOS = 6
 
 
+class Input(NamedTuple):
+    """What a browser is told of a one-line field: its type, its looks, which keys a phone shows, what may be filled in."""
+
+    type: str = "text"
+    css: str = ""
+    keys: str = ""
+    fills: str = "off"
+    letters: bool = False
+    """Whether every letter counts as it was typed: no capitals and no spelling by the phone."""
+    secret: bool = False
+    """Whether what was typed is not written back into the page."""
+
+
+_INPUTS = {
+    "text": Input(),
+    "tel": Input("tel"),
+    "mail": Input(keys="email", letters=True),
+    "number": Input("number", " short", fills=""),
+    "money": Input(css=" short", keys="decimal", fills=""),
+    "date": Input("date", " short", fills=""),
+    "password": Input("password", fills="new-password", secret=True),
+    "secret": Input("password", fills="current-password", secret=True),
+    "code": Input(css=" short mono", keys="numeric", fills="one-time-code", secret=True),
+}
+
+
 @dataclass
 class Asked:
     """One question of a form."""
@@ -48,6 +74,11 @@ class Asked:
     unit: str = ""
     chosen: str = ""
     """For a place: the one of the list that holds the value."""
+
+    @property
+    def input(self) -> "Input":
+        """How the one-line field of this kind is written."""
+        return _INPUTS.get(self.kind, _INPUTS["text"])
 
     @property
     def described_by(self) -> str:
@@ -226,8 +257,9 @@ def uploads(request: HttpRequest) -> list[Upload]:
 _WHERE = ("place", "address", "point")
 
 
-def grouped(asked: Iterable[Asked], persons: Mapping[str, Any]) -> list[Group]:
-    """Return the questions in groups: what, where, who."""
+def grouped(asked: Iterable[Asked], service: Service) -> list[Group]:
+    """Return the questions of the form that makes a record in groups: what, where, who. A register begins with where."""
+    persons = service.form(service.creating).persons
     what: list[Asked] = []
     where: list[Asked] = []
     who: list[Asked] = []
@@ -239,8 +271,7 @@ def grouped(asked: Iterable[Asked], persons: Mapping[str, Any]) -> list[Group]:
         else:
             what.append(question)
     what.sort(key=lambda question: question.name != WHOLE)
-    return [
-        group
-        for group in (Group(_("什么事"), what), Group(_("在哪里"), where), Group(_("怎么联系"), who))
-        if group.asked
-    ]
+    groups = [Group(_("什么事"), what), Group(_("在哪里"), where), Group(_("怎么联系"), who)]
+    if not service.timed:
+        groups = [Group(_("在哪里"), where), Group(_("基本情况"), what), Group(_("有关的人"), who)]
+    return [group for group in groups if group.asked]

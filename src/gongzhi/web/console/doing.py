@@ -3,30 +3,29 @@
 from collections.abc import Mapping
 from time import time
 from typing import Any
-from uuid import uuid4
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from gongzhi.kernel.act import Conflict, Done, Invalid, Refused, Unreachable, act, first_answer
+from gongzhi.kernel.act import Conflict, Done, act, first_answer
 from gongzhi.kernel.buttons import possible
 from gongzhi.kernel.context import Actor, acting
+from gongzhi.kernel.fields import Code
+from gongzhi.kernel.forms import WHOLE
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.procedure import Action, Effect, Gives
 from gongzhi.kernel.refusals import Absent
 from gongzhi.kernel.service import Service, services
-from gongzhi.kernel.vault import NoRoom, Rejected
-from gongzhi.tongue import later, sentences
 from gongzhi.web.asked import ask, grouped, raw, uploads
 from gongzhi.web.console.lists import declared
 from gongzhi.web.console.record import Doing, by_number, render_record
 from gongzhi.web.guard import form_key
+from gongzhi.web.refused import REFUSALS, Answer, answer
 from gongzhi.web.who import may_create, page, signed
 
 _HIDDEN = ("task_id",)
 _TOLD_FOR = 600  # seconds in which who took the call can still read the follow-up code out
-_AGAIN = later("附件需要重新选择。")
 
 
 @signed
@@ -97,7 +96,7 @@ def _act(request: HttpRequest, actor: Actor, record: Register, action: Action) -
         )
     except Absent:
         raise
-    except (Refused, Rejected, NoRoom) as refusal:
+    except REFUSALS as refusal:
         with acting(actor):
             return _refused(request, actor, by_number(record.number), action, typed, key, refusal, bool(files))
     if action.gives is not Gives.KEEP or "place" in service.form(action).own:
@@ -119,27 +118,13 @@ def _refused(
     refusal: Exception, had_files: bool,
 ) -> HttpResponse:  # fmt: skip
     """Show the record as it is now, with why the act did not happen and everything that was typed."""
-    errors: Mapping[str, list[str]] = refusal.errors if isinstance(refusal, Invalid) else {}
-    doing = _open(record.service, action, typed, errors)
+    told = answer(refusal, key)
+    doing = _open(record.service, action, typed, told.errors)
     doing.possible = action in possible(actor, record)
-    conflict, status = "", 422
-    match refusal:
-        case Invalid():
-            doing.key = key
-            doing.alert = sentences(text for name in ("", "version", "key") for text in errors.get(name, []))
-            doing.files_error = sentences(errors.get("files", []))
-        case Conflict():
-            conflict, status = str(refusal), 409
-        case Rejected() | NoRoom():
-            doing.key = key
-            doing.files_error = str(refusal)
-        case Unreachable():
-            doing.key, doing.alert, status = key, str(refusal), 503
-        case _:
-            doing.alert, status = str(refusal), 409
-    if had_files and not doing.files_error:
-        doing.files_error = _AGAIN
-    return render_record(request, actor, record, doing=doing, conflict=conflict, status=status)
+    doing.files_again = had_files
+    conflict = str(refusal) if isinstance(refusal, Conflict) else ""
+    doing.key, doing.files_error, doing.alert = told.key, told.files_error, "" if conflict else told.alert
+    return render_record(request, actor, record, doing=doing, conflict=conflict, status=told.status)
 
 
 @signed
@@ -150,31 +135,44 @@ def new(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
     if not may_create(actor, service):
         raise Http404
     typed = raw(request.POST or request.GET, service.form(service.creating))
-    key = form_key(request)
-    errors: Mapping[str, list[str]] = {}
-    alert, files_error, status = "", "", 200
+    whole = _whole(actor, service, typed[WHOLE]) if service.part_of and WHOLE in typed else None
+    if whole is not None and request.method == "GET":
+        with acting(actor):
+            typed = _of_whole(service, whole) | typed
+    told = Answer(key=form_key(request))
     if request.method == "POST":
         try:
-            files = uploads(request)
-            done = act(actor, service.code, service.creating.code, form=typed, files=files, key=key)
-        except Invalid as invalid:
-            errors, status = invalid.errors, 422
-            alert = sentences(text for name in ("", "key") for text in errors.get(name, []))
-            files_error = sentences(errors.get("files", [])) or (_AGAIN if files else "")
-        except (Rejected, NoRoom) as rejected:
-            files_error, status = str(rejected), 422
-        except Refused as refused:
-            alert, status = str(refused), 503 if isinstance(refused, Unreachable) else 409
-            key = key if isinstance(refused, Unreachable) else str(uuid4())
+            done = act(actor, service.code, service.creating.code, form=typed, files=uploads(request), key=told.key)
+        except REFUSALS as refusal:
+            told = answer(refusal, told.key)
         else:
+            if whole is not None:
+                return redirect(f"/work/r/{whole.number}?added={done.number}#now")
             request.session["called"] = {"number": done.number, "code": done.follow, "until": time() + _TOLD_FOR}
             return redirect(
                 f"/work/r/{done.number}?done={service.creating.code}{'&again' if done.repeated else ''}#now"
             )
     with acting(actor):
-        asked = ask(service, service.creating, typed, errors)
+        asked = ask(service, service.creating, typed, told.errors, hidden=(WHOLE,) if whole is not None else ())
         return page(
-            request, actor, "web/console/new.html", status=status, service=service, action=service.creating, key=key,
-            groups=grouped(asked, service.form(service.creating).persons), alert=alert, files_error=files_error,
-            wrong=[question for question in asked if question.errors], active=f"s-{code}",
+            request, actor, "web/console/new.html", status=told.status, service=service, action=service.creating, key=told.key,
+            groups=grouped(asked, service), alert=told.alert, files_error=told.files_error, files_again=bool(request.FILES),
+            whole=whole, wrong=[question for question in asked if question.errors], active=f"s-{code}",
         )  # fmt: skip
+
+
+def _whole(actor: Actor, service: Service, number: str) -> Register | None:
+    """Return the record that a part is made for, None where the number names none that the actor sees."""
+    with acting(actor):
+        return Register.objects.filter(number=number.upper()[:40], service_code=service.part_of).first()
+
+
+def _of_whole(service: Service, whole: Register) -> dict[str, Any]:
+    """Return what a part begins with: the place of the record that it belongs to, and codes that both have."""
+    held, facts = whole.service.values(whole.facts), whole.service.facts
+    shared = {}
+    for name, fact in service.form(service.creating).columns.items():
+        like = facts.get(name)
+        if isinstance(fact, Code) and isinstance(like, Code) and like.codes == fact.codes:
+            shared[name] = held[name]
+    return shared | {"place": whole.place_id}

@@ -1,6 +1,6 @@
 """One page for each record: where it stands, its facts, what I can do, who is in it, and everything that happened."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import time
 from typing import Any
@@ -48,6 +48,8 @@ class Doing:
     key: str = field(default_factory=lambda: str(uuid4()))
     alert: str = ""
     files_error: str = ""
+    files_again: bool = False
+    """Whether files came with what was refused; a browser does not keep them."""
     possible: bool = True
     """Whether the action can still be taken; if not, the page only keeps what was typed."""
 
@@ -200,14 +202,19 @@ def buttons(actor: Actor, record: Register, facts: Any) -> tuple[list[Button], l
         asks = bool(record.service.form(action).fields) or action.files
         (always if action.anywhere else main).append(Button(action, due, first, asks, str(uuid4())))
     if main and not any(button.main for button in main):
-        main[0] = Button(main[0].action, main[0].due, not main[0].action.danger, main[0].asks, main[0].key)
+        main[0] = replace(main[0], main=not main[0].action.danger and record.closed_at is None)
     return main, always
 
 
 @reads
 def show(request: HttpRequest, actor: Actor, number: str) -> HttpResponse:
-    """Show the record; ``?done=`` names the action that has just been done."""
+    """Show the record; ``?done=`` names the action that has just been done, ``?added=`` the part that was just made."""
     record = by_number(number)
+    added = request.GET.get("added", "")
+    part = Register.objects.filter(number=added[:40]).first() if added else None
+    if part is not None and part.service.part_of == record.service_code:
+        said = _("已{title}：{number}。").format(title=part.service.creating.title, number=part.number)
+        return render_record(request, actor, record, said=said, added=part.service)
     called = request.session.get("called") or {}
     code = called["code"] if called.get("number") == record.number and called["until"] > time() else ""
     said = _said(record, request.GET.get("done", ""), "again" in request.GET)
@@ -237,7 +244,7 @@ def _said(record: Register, done: str, again: bool) -> str:
 
 def render_record(
     request: HttpRequest, actor: Actor, record: Register, *, doing: Doing | None = None, said: str = "",
-    conflict: str = "", status: int = 200, code: str = "",
+    conflict: str = "", status: int = 200, code: str = "", added: Service | None = None,
 ) -> HttpResponse:  # fmt: skip
     """Render the record's page; call it inside ``acting()``."""
     facts = record.facts
@@ -256,7 +263,8 @@ def render_record(
         may_look=any(role.code == actor.role for role in STAFF if role.code != "admin"),
         tasks=list(Task.objects.filter(record=record).select_related("agency").order_by("due_at")),
         files=[(line, file) for line in lines for file in line.files], tied=tied, doing=doing, said=said,
-        conflict=conflict, code=code, whole=whole, parts=parts_of(actor, record, links), suggestion=suggestion, active=f"s-{record.service_code}", now=timezone.now(),
+        conflict=conflict, code=code, whole=whole, parts=parts_of(actor, record, links), suggestion=suggestion, added=added,
+        active=f"s-{record.service_code}", now=timezone.now(),
     )  # fmt: skip
 
 

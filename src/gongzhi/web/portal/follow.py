@@ -7,23 +7,25 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from gongzhi.channels.results import bounced, resume, stop, stopped, to_tell
-from gongzhi.kernel.act import Conflict, Invalid, Refused, Unreachable, act
+from gongzhi.kernel.act import Conflict, act
 from gongzhi.kernel.context import following, portal_actor
 from gongzhi.kernel.history import timeline
 from gongzhi.kernel.limits import allow
 from gongzhi.kernel.models import Attachment, Register
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.refusals import Absent
-from gongzhi.kernel.vault import NoRoom, Rejected, limits
-from gongzhi.tongue import later, sentences
+from gongzhi.kernel.vault import limits
+from gongzhi.tongue import later
 from gongzhi.web.asked import ask, raw, uploads
 from gongzhi.web.console.record import Doing, facts_of, send, steps
 from gongzhi.web.guard import address, form_key, typed
 from gongzhi.web.portal.codes import code_of, remember
+from gongzhi.web.refused import REFUSALS, answer
 
 TRIES_AN_HOUR = 30
 WRONG = later("编号和查询码对不上，请检查后重新输入。查询码是提交成功时显示的 12 个字符。")
@@ -89,7 +91,7 @@ def do(request: HttpRequest, number: str, code: str) -> HttpResponse:
         )  # fmt: skip
     except Absent:
         return redirect(f"/follow/{record.number}")
-    except (Refused, Rejected, NoRoom) as refusal:
+    except REFUSALS as refusal:
         with following(number, follow) as record:
             if record is None:
                 return redirect("/follow")
@@ -100,29 +102,15 @@ def do(request: HttpRequest, number: str, code: str) -> HttpResponse:
 def _refused(
     request: HttpRequest, record: Register, action: Action, typed_form: Mapping[str, Any], key: str, refusal: Exception
 ) -> HttpResponse:
-    errors: Mapping[str, list[str]] = refusal.errors if isinstance(refusal, Invalid) else {}
-    doing = Doing(action, ask(record.service, action, typed_form, errors))
+    told = answer(refusal, key)
+    doing = Doing(action, ask(record.service, action, typed_form, told.errors))
     doing.possible = action in mine(record)
-    status = 422
-    match refusal:
-        case Invalid():
-            doing.key = key
-            doing.alert = sentences(text for name in ("", "version", "key") for text in errors.get(name, []))
-            doing.files_error = sentences(errors.get("files", []))
-        case Rejected() | NoRoom():
-            doing.key, doing.files_error = key, str(refusal)
-        case Conflict():
-            doing.alert, status = (
-                _("这件事刚刚有了新进展，现在是“{stage_title}”。请看过下面的最新情况后再决定。").format(
-                    stage_title=refusal.stage_title
-                ),
-                409,
-            )
-        case Unreachable():
-            doing.key, doing.alert, status = key, str(refusal), 503
-        case _:
-            doing.alert, status = str(refusal), 409
-    return _page(request, record, doing=doing, status=status)
+    doing.key, doing.files_error, doing.alert = told.key, told.files_error, told.alert
+    if isinstance(refusal, Conflict):
+        doing.alert = _("这件事刚刚有了新进展，现在是“{stage_title}”。请看过下面的最新情况后再决定。").format(
+            stage_title=refusal.stage_title
+        )
+    return _page(request, record, doing=doing, status=told.status)
 
 
 def mine(record: Register) -> list[Action]:
@@ -139,11 +127,13 @@ def _page(
 ) -> HttpResponse:
     lines = timeline(record, None)
     short, texts = facts_of(record, record.facts, public=True)
+    texts.reverse()  # the answer stands before the question: it is what one comes for
+    late = bool(record.due_source and record.due_at and record.due_at < timezone.now() and not record.paused_at)
     response = render(
         request, "web/portal/matter.html",
         {
             "record": record, "service": record.service, "lines": lines, "steps": steps(record, lines), "facts": short,
-            "texts": texts, "actions": mine(record), "doing": doing, "said": said, "limits": limits(),
+            "texts": texts, "actions": mine(record), "doing": doing, "said": said, "limits": limits(), "late": late,
             "mails": _mails(record),
         },
         status=status,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from gongzhi.channels.results import tells
-from gongzhi.kernel.act import Invalid, Refused, Unreachable, act
+from gongzhi.kernel.act import act
 from gongzhi.kernel.context import portal_actor
 from gongzhi.kernel.fields import Code
 from gongzhi.kernel.forms import MailField
@@ -21,13 +20,13 @@ from gongzhi.kernel.models.places import city, level_title
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
-from gongzhi.kernel.vault import NoRoom, Rejected, limits
-from gongzhi.tongue import sentences
+from gongzhi.kernel.vault import limits
 from gongzhi.web.asked import ask, grouped, raw, uploads
 from gongzhi.web.guard import address, form_key
 from gongzhi.web.portal.codes import remember
 from gongzhi.web.portal.qr import qr
 from gongzhi.web.portal.solved import solved
+from gongzhi.web.refused import REFUSALS, Answer, answer
 
 REPORTS_AN_HOUR = 10
 _SHOWN_FOR = timedelta(minutes=10)
@@ -94,24 +93,15 @@ def report(request: HttpRequest) -> HttpResponse:
         for name, value in raw(request.POST or request.GET, service.form(action)).items()
         if name not in without
     }
-    key = form_key(request)
-    errors: Mapping[str, list[str]] = {}
-    alert, files_error, status = "", "", 200
+    told = Answer(key=form_key(request))
     if request.method == "POST":
         files = uploads(request)
         try:
             if not allow(f"report:{address(request)}", count=REPORTS_AN_HOUR, seconds=3600):
-                return _form(request, service, typed, key, {}, alert=too_many(), status=429)
-            done = act(portal_actor(), service.code, action.code, form=typed, files=files, key=key)
-        except Invalid as invalid:
-            errors, status = invalid.errors, 422
-            alert = sentences(text for name in ("", "key") for text in errors.get(name, []))
-            files_error = "".join(errors.get("files", [])) or (_("照片和附件需要重新选择。") if files else "")
-        except (Rejected, NoRoom) as rejected:
-            files_error, status = str(rejected), 422
-        except Refused as refused:
-            alert, status = str(refused), 503 if isinstance(refused, Unreachable) else 409
-            key = key if isinstance(refused, Unreachable) else str(uuid4())
+                return _form(request, service, typed, Answer(alert=too_many(), status=429, key=told.key))
+            done = act(portal_actor(), service.code, action.code, form=typed, files=files, key=told.key)
+        except REFUSALS as refusal:
+            told = answer(refusal, told.key)
         else:
             request.session["told"] = {
                 "number": done.number,
@@ -120,7 +110,7 @@ def report(request: HttpRequest) -> HttpResponse:
                 "service": service.code,
             }
             return redirect("/report/done")
-    return _form(request, service, typed, key, errors, alert=alert, files_error=files_error, status=status)
+    return _form(request, service, typed, told)
 
 
 def _service(request: HttpRequest) -> Service:
@@ -131,19 +121,16 @@ def _service(request: HttpRequest) -> Service:
     return known[code] if code else next(iter(known.values()))
 
 
-def _form(
-    request: HttpRequest, service: Service, typed: Mapping[str, Any], key: str, errors: Mapping[str, list[str]], *,
-    alert: str = "", files_error: str = "", status: int = 200,
-) -> HttpResponse:  # fmt: skip
-    asked = ask(service, service.creating, typed, errors, without=inner_fields(service))
+def _form(request: HttpRequest, service: Service, typed: Mapping[str, Any], told: Answer) -> HttpResponse:
+    asked = ask(service, service.creating, typed, told.errors, without=inner_fields(service))
     return render(
         request, "web/portal/report.html",
         {
-            "service": service, "groups": grouped(asked, service.form(service.creating).persons), "key": key, "alert": alert,
-            "files_error": files_error, "wrong": [question for question in asked if question.errors],
-            "files": service.creating.files, "limits": limits(),
+            "service": service, "groups": grouped(asked, service), "key": told.key, "alert": told.alert,
+            "files_error": told.files_error, "files_again": bool(request.FILES), "files": service.creating.files,
+            "wrong": [question for question in asked if question.errors], "limits": limits(),
         },
-        status=status,
+        status=told.status,
     )  # fmt: skip
 
 

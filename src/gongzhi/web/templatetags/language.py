@@ -51,7 +51,8 @@ def data(text: object) -> object:
     """Mark Chinese words of the city's own (names, titles, what people wrote) on a page in another language.
 
     A screen reader then speaks them in Chinese, and the tests know that they are not a missing translation. Whoever
-    marks a sentence of the platform with it hides a fault.
+    marks a sentence of the platform with it hides a fault; only the labels of fields are marked without distinction, for
+    they may be the city's own, and those of the platform are held by the test of the catalogues.
     """
     if text is None or not _foreign(str(text)):
         return "" if text is None else text

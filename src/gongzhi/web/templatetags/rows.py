@@ -36,11 +36,11 @@ def list_rows(table: Iterable[tuple[Register, Mapping[str, Any]]], columns: Sequ
 @register.simple_tag
 def record_rows(rows: Iterable[Register], own: bool) -> SafeString:
     """Return the rows of a table of records; ``own`` shows when they came instead of who owes them."""
-    now = timezone.now()
+    now, came = timezone.now(), escape(_("登记"))
     return _joined(
         f"<tr>{_title(record)}<td>{stage_html(record.stage)}</td><td>{due_html(record, now)}</td>"
         f"<td>{_own(record.place.name)}</td>"
-        f"<td>{brief(record.opened_at) if own else _own(record.agency.short)}</td></tr>"
+        f"{_came(record, came) if own else f'<td>{_own(record.agency.short)}</td>'}</tr>"
         for record in rows
     )
 
@@ -71,10 +71,7 @@ def _cell(record: Register, facts: Mapping[str, Any], column: Any, now: datetime
     if column.fact:
         text = column.fact.display(facts.get(column.fact.name))
         shown = Truncator(text).chars(_LONGEST) if len(text) > _LONGEST else text
-        return (
-            f'<td class="c-fact{"" if text else " c-none"}"><span class="only-phone quiet">{_text(column.label)}</span> '
-            f"{_own(shown)}</td>"
-        )
+        return f'<td class="c-fact{"" if text else " c-none"}" data-label="{_text(column.label)}">{_own(shown)}</td>'
     match column.name:
         case "title":
             return _title(record)
@@ -86,7 +83,11 @@ def _cell(record: Register, facts: Mapping[str, Any], column: Any, now: datetime
             return f"<td>{_own(record.place.name)}</td>"
         case "agency":
             return f"<td>{_own(record.agency.short)}</td>"
-    return f'<td class="when">{brief(record.opened_at)}</td>'
+    return _came(record, escape(column.label))
+
+
+def _came(record: Register, label: str) -> str:
+    return f'<td class="when" data-label="{label}">{brief(record.opened_at)}</td>'
 
 
 def _title(record: Register) -> str:

@@ -58,6 +58,16 @@ function stepped(form) {
     groups[at].scrollIntoView({ block: "start" });
   });
   back.addEventListener("click", () => { at -= 1; draw(); });
+  // What is wrong is listed above the form; its links lead to fields on other screens.
+  document.querySelector("#now")?.addEventListener("click", (event) => {
+    const field = document.querySelector(event.target.closest("a[href^='#f-']")?.hash || null);
+    const wanted = groups.findIndex((group) => group.contains(field));
+    if (wanted < 0) return;
+    event.preventDefault();
+    at = wanted;
+    draw();
+    field.focus();
+  });
   narrow.addEventListener("change", draw);
   draw();
 }
@@ -70,6 +80,14 @@ function followLink(form) {
   form.elements.code.value = code;
   history.replaceState(null, "", location.pathname);
   form.requestSubmit();
+}
+
+// Who opens a form by its link goes on typing; on a phone the keyboard would hide what the form is about.
+function toForm() {
+  if (location.hash !== "#doing" || window.matchMedia("(max-width: 767.98px)").matches) return;
+  const to = () => document.querySelector("#doing :is(textarea, select, input:not([type=hidden], [type=radio]))")?.focus();
+  if (document.readyState === "complete") to();
+  else window.addEventListener("load", () => requestAnimationFrame(to));  // the browser goes to the # first, and drops the focus
 }
 
 async function maps(root) {
@@ -107,6 +125,7 @@ export function begin(root = document.body) {
   each(root, "[data-follow]", followLink);
   lists(each, root);
   drafts(root);
+  toForm();
   maps(root);
   live();
 }

@@ -24,6 +24,11 @@ function short(form) {
   window.addEventListener("pageshow", () => { for (const field of form.elements) field.disabled = false; });
 }
 
+// On a phone the filters of a narrowed list would push the list itself off the screen.
+function folded(filters) {
+  if (window.matchMedia("(max-width: 767.98px)").matches) filters.open = false;
+}
+
 // Columns travel as one value.
 function columns(form) {
   form.addEventListener("submit", () => {
@@ -38,6 +43,7 @@ function columns(form) {
 export function begin(each, root) {
   each(root, "[data-bulk]", picking);
   each(root, "[data-filters]", short);
+  each(root, "details.filters", folded);
   each(root, "[data-columns]", columns);
   each(root, "[data-print]", (button) => button.addEventListener("click", () => window.print()));
 }

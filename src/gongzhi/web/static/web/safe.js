@@ -51,8 +51,23 @@ async function renewed(form) {
   form.dataset.stale = "";
 }
 
-function show(text, address, moved, begin) {
+// The answer to a refused form is a new page, and its file fields are empty; what was chosen is put back.
+function putBack(page, form) {
+  for (const old of form.querySelectorAll("input[type=file]")) {
+    const fresh = page.getElementById(old.id);
+    if (!fresh || !old.files.length) continue;
+    fresh.files = old.files;
+    const line = page.querySelector("#error-files[data-again]");
+    if (!line) continue;
+    line.remove();
+    fresh.removeAttribute("aria-invalid");
+    fresh.setAttribute("aria-describedby", "hint-files");
+  }
+}
+
+function show(text, address, moved, begin, form) {
   const page = new DOMParser().parseFromString(text, "text/html");
+  if (!moved) putBack(page, form);
   if (moved) history.pushState({ gz: 1 }, "", address);
   document.title = page.title;
   document.body = page.body;
@@ -74,7 +89,8 @@ async function send(form, submitter, begin) {
     if (!navigator.onLine) throw new TypeError("offline");
     if (form.dataset.stale) await renewed(form);
     const body = new FormData(form, submitter);
-    const answer = await fetch(form.action, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
+    // A field may be called "action" and stand in the place of the form's own property: ask for the attribute.
+    const answer = await fetch(form.getAttribute("action") || location.href, { method: "POST", body, signal: AbortSignal.timeout(TIMEOUT) });
     const text = await answer.text();
     if (ended(form, answer)) {
       tellEnded(form, answer);
@@ -84,7 +100,7 @@ async function send(form, submitter, begin) {
     if (SHOWN.has(answer.status) || answer.redirected) {
       if (answer.redirected) forget(form);
       const hash = answer.redirected && text.includes('id="now"') ? "#now" : "";
-      show(text, answer.redirected ? answer.url.split("#")[0] + hash : location.href, answer.redirected, begin);
+      show(text, answer.redirected ? answer.url.split("#")[0] + hash : location.href, answer.redirected, begin, form);
       return;
     }
     const page = new DOMParser().parseFromString(text, "text/html");
@@ -100,7 +116,7 @@ async function send(form, submitter, begin) {
 export function begin(start) {
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post" || form.hasAttribute("hx-post") || form.hasAttribute("data-reload") || event.defaultPrevented) return;
+    if (form.getAttribute("method") !== "post" || form.hasAttribute("hx-post") || form.hasAttribute("data-reload") || event.defaultPrevented) return;
     event.preventDefault();
     if (form.dataset.busy) return;
     send(form, event.submitter, start);
