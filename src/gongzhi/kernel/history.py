@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from gongzhi.kernel.context import Actor, named
