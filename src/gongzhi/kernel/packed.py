@@ -75,7 +75,7 @@ def packed(kind: str, values: Sequence[Any]) -> bytes:
 
 
 def ask(connection: "psycopg.Connection[Any]", statement: str, arguments: Sequence[Any]) -> list[Any]:
-    """Send a statement with whole numbers (or None) and packed arrays as $1, $2 …; return rows, each value as text in bytes or None.
+    """Send a statement with whole numbers (or None) and packed arrays as its numbered parameters; return rows, each value as text in bytes or None.
 
     Other threads go on meanwhile: psycopg's own way sends such a statement in pieces and waits for Python at each of them.
     Raises what psycopg raises.
