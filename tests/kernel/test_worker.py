@@ -192,8 +192,13 @@ def test_a_notice_of_the_release_before_keeps_its_sentence_and_an_act_no_longer_
             "INSERT INTO notice (record_id, agency_id, kind, about, at, once) VALUES (%s, %s, 'changed', %s, now(), 'gone')",
             [made.record, crew.agencies["a"], '{"action": "no_longer_there", "by": 1}'],
         )
+        cursor.execute(  # one of before, whose words were erased with the record's
+            "INSERT INTO notice (record_id, agency_id, kind, at, once) VALUES (%s, %s, 'red', now(), 'erased')",
+            [made.record, crew.agencies["a"]],
+        )
     with acting(crew.handler), override("en"):
         assert worded(Notice.objects.select_related("record").get(once="old")) == old
+    assert said(crew.handler, made, "red", "en") == [" has changed"]
     assert said(crew.handler, made, "changed", "en") == [" has changed"]
 
 

@@ -35,7 +35,8 @@ def worded(notice: Notice, fill: Callable[..., str] = str.format, mark: Callable
     """Return the notice's sentence in the language in use; read it with its record, inside ``acting()``.
 
     ``fill`` puts the parts into a sentence and ``mark`` is asked for each of the city's own words (number and title, names of
-    agencies): a page sets both, so that such words can say their language. What a release before wrote is given as it stands.
+    agencies): a page sets both, so that such words can say their language. What a release before wrote is given as it stands; where
+    that was erased, nothing is left to say but that the record changed.
     """
     if notice.text:
         return str(mark(notice.text))
@@ -52,9 +53,9 @@ def worded(notice: Notice, fill: Callable[..., str] = str.format, mark: Callable
             return fill(_("{what}转到您单位，请在 {at} 前{title}"), what=what, at=at, title=action)
         case "assigned":
             return fill(_("{what}转到您单位"), what=what)
-        case "amber":
+        case "amber" if at:
             return fill(_("{what}期限将到：{at}"), what=what, at=at)
-        case "red":
+        case "red" if at:
             return fill(_("{what}已经超期：{at}"), what=what, at=at)
         case _ if not action:
             return fill(_("{what}有变化"), what=what)
