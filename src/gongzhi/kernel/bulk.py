@@ -24,6 +24,7 @@ from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.compose import prepare
 from gongzhi.kernel.context import Actor, ContextError, follow_code
 from gongzhi.kernel.draft import Draft, Memo
+from gongzhi.kernel.forms import Cleaned
 from gongzhi.kernel.generate_many import PARTY, columns_of, function_for_many
 from gongzhi.kernel.packed import ask, packed
 from gongzhi.kernel.refusals import Absent, Refused, Unreachable
@@ -31,6 +32,8 @@ from gongzhi.kernel.service import Service, service
 
 BATCH = 1000
 """Rows of one transaction: under half a second."""
+_REMEMBERED = 20_000
+"""Short values whose clean form is kept from batch to batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ class _Batch:
     """Rows on their way: their outcomes as far as known, and what the others bring to the database."""
 
     past: bool
+    memo: Memo
     now: datetime = field(default_factory=timezone.now)
-    memo: Memo = field(default_factory=lambda: Memo(new_id=uuid_utils.uuid7))
     rows: list[Row] = field(default_factory=list)
     outcomes: list[Outcome | None] = field(default_factory=list)
     drafts: list[tuple[int, Draft]] = field(default_factory=list)
@@ -86,12 +89,15 @@ def act_many(actor: Actor, service_code: str, rows: Iterable[Row], *, loader: Ac
 def _batches(actor: Actor, declared: Service, rows: Iterable[Row], loader: Actor | None) -> Iterator[_Batch]:
     """Compose the rows, batch by batch; a row under a key that the batch already has waits for what comes of the first."""
     batch: _Batch | None = None
+    cleaned: Cleaned = {}
     for row in rows:
         past = row.at is not None
         if batch and (len(batch.rows) == BATCH or batch.past != past):
             yield batch
             batch = None
-        batch = batch or _Batch(past)
+        if batch is None:
+            cleaned = cleaned if len(cleaned) < _REMEMBERED else {}
+            batch = _Batch(past, Memo(cleaned=cleaned, new_id=uuid_utils.uuid7))
         here = len(batch.rows)
         batch.rows.append(row)
         batch.outcomes.append(None)

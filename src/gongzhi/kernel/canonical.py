@@ -22,6 +22,7 @@ ALG = "sha256"  # written beside every digest: a city may need SM3 (GB/T 32905),
 SALT_BYTES = 16
 
 _LIMIT = 2**53
+_NAMES, _SIMPLE = {str}, {str, bool, type(None)}
 _DEPTH = 32
 _ALGORITHMS: dict[str, Callable[[bytes], Any]] = {"sha256": hashlib.sha256}
 
@@ -81,12 +82,12 @@ def salted(text: str, salt: bytes, alg: str = ALG) -> str:
 
 def _plain(value: dict[Any, Any], depth: int) -> bool:
     """Whether a dictionary holds only what orjson writes as RFC 8785 does. Hot: about 1 µs for an ordinary body."""
-    if not depth:
+    if not depth or not set(map(type, value)) <= _NAMES or not all(map(str.isascii, value)):
         return False
-    for key, item in value.items():
+    if set(map(type, value.values())) <= _SIMPLE:
+        return True
+    for item in value.values():
         kind = type(item)
-        if type(key) is not str or not key.isascii():
-            return False
         if kind is str or item is None or kind is bool:
             continue
         if kind is int:

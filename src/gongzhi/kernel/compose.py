@@ -251,11 +251,13 @@ def _facts(draft: Draft) -> None:
     """Split the values: codes and figures stand in the entry, words are sealed beside it."""
     bound, arguments = draft.bound, draft.arguments
     searchable: list[str] = [draft.values["title"]] if draft.action.creates else []
+    stored, values = draft.columns, draft.values
+    for name, fact in bound.said.items():
+        stored[name] = fact.stored(values[name])
     for name, fact in bound.columns.items():
-        value = draft.values[name]
-        arguments[f"f_{name}"] = fact.stored(value)
-        if fact.search and value:
-            searchable.append(value)
+        arguments[f"f_{name}"] = stored[name]
+        if fact.search and values[name]:
+            searchable.append(values[name])
     if takes_more(draft.action):
         arguments["more"] = orjson.dumps(bound.more(draft.values)).decode()
     arguments["words"] = " ".join(index_words(searchable))
@@ -270,18 +272,19 @@ def _facts(draft: Draft) -> None:
 
 def _body(draft: Draft) -> None:
     bound, action, arguments, held = draft.bound, draft.action, draft.arguments, draft.held
+    stored = draft.columns
     said: dict[str, Any] = {}
     heard: dict[str, str] = {}
     spoken = {"title": arguments["title"]} if arguments.get("title") else {}
     for name, fact in bound.said.items():
         value = draft.values[name]
-        if name in held and fact.stored(value) == fact.stored(held[name]):
+        if name in held and stored[name] == fact.stored(held[name]):
             continue  # an entry of an edit says what changed
         if fact.words:
             if value or name in held:  # an edit may take words away
                 spoken[name] = value or ""
         else:
-            said[name] = fact.entry_value(fact.stored(value))
+            said[name] = fact.entry_value(stored[name])
     fresh = secrets.token_bytes(SALT_BYTES * len(spoken))
     for start, (name, text) in zip(range(0, len(fresh), SALT_BYTES), spoken.items(), strict=True):
         salt = fresh[start : start + SALT_BYTES]

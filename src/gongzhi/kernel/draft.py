@@ -72,6 +72,8 @@ class Draft:
     memo: Memo = field(default_factory=Memo)
     entry: UUID = field(default_factory=uuid7)
     values: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
+    """The values as columns hold them."""
     record_key: bytes = b""
     found: Any = None
     """What ``kernel.look`` told of the record: stage, place, deadline; None where it was not asked."""
@@ -85,7 +87,7 @@ class Draft:
     code: str = ""
     """The follow-up code of a record that is being made."""
 
-    @property
+    @cached_property
     def bound(self) -> BoundForm:
         """The action's form."""
         return self.service.form(self.action)
