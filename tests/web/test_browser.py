@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from gongzhi.kernel.act import act
 from gongzhi.kernel.context import acting
@@ -233,8 +234,12 @@ def numbers(city: str) -> dict[str, Any]:
     return made
 
 
+# A look through ninety pages takes minutes: the city's own language at every landing, the other ones among the long tests.
+EVERY = [pytest.param(one, marks=[] if one == settings.LANGUAGE_CODE else [pytest.mark.long]) for one in LOCALES]
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("language", LOCALES)
+@pytest.mark.parametrize("language", EVERY)
 def test_every_page_is_whole_in_its_language_clean_for_axe_fits_a_phone_and_asks_nobody_else(
     open_page: Any, base: str, numbers: dict[str, Any], language: str
 ) -> None:
