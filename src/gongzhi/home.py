@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from gongzhi.cities import DEFAULT
@@ -31,13 +32,30 @@ def secret(name: str) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / name
     if not path.exists():
-        fresh = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        try:
-            os.link(fresh, path)  # the first process wins, the others read what it wrote
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
+        put(path, secrets.token_urlsafe(48), fresh=True)
     return path.read_text()
+
+
+def put(path: Path, text: str, *, fresh: bool = False) -> None:
+    """Write a file whole and durable under its name, readable by its owner alone. Raises OSError, with nothing changed then.
+
+    A ``fresh`` one never replaces what another process made first: the first wins, the others read what it wrote.
+    """
+    draft = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # a key that is lost in a power cut takes all that it sealed with it
+        if fresh:
+            with suppress(FileExistsError):
+                os.link(draft, path)
+        else:
+            draft.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        draft.unlink(missing_ok=True)

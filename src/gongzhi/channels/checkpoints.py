@@ -5,7 +5,6 @@ A checkpoint proves nothing while only we hold it. Each way out fails by itself,
 
 import logging
 import os
-import secrets
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -16,7 +15,7 @@ from django.utils.translation import gettext as _
 from gongzhi.channels.config import SettingsWrong, configured
 from gongzhi.channels.queue import Line, Said, store
 from gongzhi.channels.witnesses import WitnessRefused, ask, witnesses
-from gongzhi.home import home
+from gongzhi.home import home, put
 from gongzhi.kernel.seals.notes import Checkpoint
 from gongzhi.kernel.seals.sealing import latest
 from gongzhi.kernel.seals.signing import seal_keys
@@ -51,12 +50,8 @@ def _write(held: Checkpoint) -> None:
         path = here / name
         if path.is_file() and path.read_text(encoding="utf-8") == held.note:
             continue
-        draft = here / f".{name}.{secrets.token_hex(4)}"
-        try:
-            draft.write_text(held.note, encoding="utf-8")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        put(path, held.note)
+        path.chmod(0o644)  # public, and to be copied by whoever keeps it
 
 
 def recipients() -> list[str]:

@@ -1,7 +1,9 @@
 """The directory's own chain: one line for each change of who may do what, written by the function that makes the change."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.utils import timezone
@@ -18,17 +20,22 @@ _REMEMBERED = ("rename_place", "move_place", "end_place", "add_place", "put_agen
 """What changes places or agencies, which a process remembers for a few seconds."""
 
 
+def line(post: int, action: str, said: Mapping[str, Any]) -> tuple[UUID, datetime, str]:
+    """Return id, time and canonical text of a line of the directory's chain."""
+    entry, now = uuid7(), timezone.now()
+    body = canonical(
+        {"v": 1, "id": str(entry), "action": action, "post": post, "at": now.isoformat(timespec="microseconds"), "set": dict(said)}
+    )  # fmt: skip
+    return entry, now, body
+
+
 def change(actor: Actor, function: str, types: str, arguments: list[Any], said: Mapping[str, Any]) -> Any:
     """Call ``kernel.<function>`` with what every change has (post, entry, time, body) and then ``arguments`` of ``types``.
 
     ``said`` stands in the line: ids, codes and dates, no free text and no secret. Returns what the function answers.
     Raises Absent where it answers nothing, and Invalid for a code that is taken or a row that is gone.
     """
-    entry, now = uuid7(), timezone.now()
-    body = canonical(
-        {"v": 1, "id": str(entry), "action": function, "post": actor.post, "at": now.isoformat(timespec="microseconds"),
-         "set": dict(said)}
-    )  # fmt: skip
+    entry, now, body = line(actor.post, function, said)
     marks = "".join(f", %s::{kind.strip()}" for kind in types.split(",") if kind)
     try:
         answer = execute(

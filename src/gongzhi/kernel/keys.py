@@ -35,7 +35,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.utils.translation import gettext as _
 
-from gongzhi.home import home
+from gongzhi.home import home, put
 from gongzhi.kernel.normal import normal
 
 KEY_BYTES = 32
@@ -190,31 +190,15 @@ def put_masters(change: Callable[[list[str]], list[str]]) -> None:
     lines = [
         line for line in path.read_text(encoding="ascii").splitlines() if line.strip() and not line.startswith("#")
     ]
-    draft = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
     content = _HEADER + "".join(f"{line}\n" for line in change(lines))
     _parse(path, content.encode())
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync(path.parent)
+        put(path, content)
     except OSError as error:
         raise KeyFileError(
             _("写不了密钥文件 {path}：{strerror}。").format(path=path, strerror=error.strerror)
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
     forget_keyring()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _key_id(master: bytes) -> bytes:
@@ -222,22 +206,10 @@ def _key_id(master: bytes) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a fresh key file whole and durable under its name, or leave the one that another process made first."""
+    """Write a fresh key file, or leave the one that another process made first."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lines = [f"{name} {base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n" for name in ("master", "index")]
-    draft = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(_HEADER + "".join(lines))
-            file.flush()
-            os.fsync(file.fileno())  # a key that is lost in a power cut takes all that it sealed with it
-        try:
-            os.link(draft, path)  # never replaces: the first process wins, the others read what it wrote
-        except FileExistsError:
-            return
-        _sync(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
+    put(path, _HEADER + "".join(lines), fresh=True)
 
 
 # --- keys of records and persons ------------------------------------------------------------------------------------

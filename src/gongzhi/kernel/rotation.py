@@ -17,10 +17,9 @@ from typing import Any
 from django.db import connections, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from uuid_utils.compat import uuid7
 
 from gongzhi.kernel import keys
-from gongzhi.kernel.canonical import canonical
+from gongzhi.kernel.chronicle import line
 from gongzhi.kernel.second_factor import factor_purpose
 
 BATCH = 1000
@@ -166,11 +165,8 @@ def drop(name: str) -> None:
 
 def _said(action: str, said: dict[str, str]) -> None:
     """Write a line in the directory's chain: whose keys open what is a question of who may do what."""
-    entry, now = uuid7(), timezone.now()
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT kernel.system_post('clock')")
         post = cursor.fetchone()[0]
-        body = canonical(
-            {"v": 1, "id": str(entry), "action": action, "post": post, "at": now.isoformat(timespec="microseconds"), "set": said}
-        )  # fmt: skip
+        entry, now, body = line(post, action, said)
         cursor.execute("SELECT kernel.chronicle(%s, %s, %s, %s, %s)", [post, entry, now, action, body])

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from gongzhi.home import home
+from gongzhi.home import home, put
 from gongzhi.kernel.keys import KeyFileError
 from gongzhi.kernel.seals.notes import NoteError, Signer, Verifier
 
@@ -52,7 +52,8 @@ def seal_keys() -> SealKeys:
             raise KeyFileError(
                 _("封条密钥文件 {path} 不存在。请检查 GONGZHI_SEAL_KEY_FILE，或放回原来的文件。").format(path=path)
             )
-        _write(path, _signing_line(origin(), secrets.token_bytes(32)), fresh=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        put(path, _HEADER + _signing_line(origin(), secrets.token_bytes(32)), fresh=True)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeyFileError(
             _("封条密钥文件 {path} 可以被其他用户读取，已拒绝使用。请运行：chmod 600 '{path}'").format(path=path)
@@ -67,7 +68,7 @@ def rotate() -> Verifier:
     """Sign with a fresh key from now on; the old public key stays known. Returns the new one. Raises KeyFileError."""
     held = seal_keys()
     lines = _signing_line(origin(), secrets.token_bytes(32)) + "".join(f"was {key}\n" for key in held.verifiers)
-    _write(seal_key_file(), lines)
+    put(seal_key_file(), _HEADER + lines)
     return seal_keys().signer.verifier
 
 
@@ -91,23 +92,3 @@ def _parsed(text: str) -> SealKeys:
     if len(signers) != 1:
         raise ValueError("one key signs")
     return SealKeys(signers[0], (signers[0].verifier, *were))
-
-
-def _write(path: Path, lines: str, *, fresh: bool = False) -> None:
-    """Write the file whole and durable; a ``fresh`` one never replaces what another process made first."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(_HEADER + lines)
-            file.flush()
-            os.fsync(file.fileno())
-        if fresh:
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                return
-        else:
-            draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
