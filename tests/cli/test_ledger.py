@@ -115,7 +115,10 @@ def test_what_cannot_be_done_is_said(home: Path, arguments: tuple[str, ...], wor
 
 def test_what_is_no_proof_is_said(home: Path, tmp_path: Path) -> None:
     key = said(home, "key")["key"]
-    (tmp_path / "proof.json").write_text("[]")
+    (tmp_path / "key").write_bytes("公钥".encode("gb18030"))
+    refused = gongzhi(home, "ledger", "check-proof", "nowhere", "--key", str(tmp_path / "key"))
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    (tmp_path / "proof.json").write_bytes("证明".encode("gb18030"))
     done = gongzhi(home, "ledger", "check-proof", str(tmp_path / "proof.json"), "--key", key)
     assert done.returncode == 2
     assert "不是证明" in done.stderr

@@ -13,7 +13,7 @@ from django.utils import timezone
 from gongzhi.home import home
 from gongzhi.kernel import erasure
 from gongzhi.kernel.act import Done, act
-from gongzhi.kernel.context import acting, following
+from gongzhi.kernel.context import acting, follow_code, following, portal_actor
 from gongzhi.kernel.history import FORGOTTEN, timeline
 from gongzhi.kernel.models import Attachment, Party, Register
 from gongzhi.kernel.parties import ask
@@ -24,7 +24,7 @@ from gongzhi.kernel.seals.sealing import seal
 from gongzhi.kernel.seals.signing import seal_keys
 from gongzhi.kernel.seals.verifying import verify
 from gongzhi.kernel.search import find
-from gongzhi.kernel.vault import Upload
+from gongzhi.kernel.vault import Upload, _path
 from gongzhi.kernel.worker import tell_outbox
 from gongzhi.postgres.server import Server
 from gongzhi.postgres.wheel import binary
@@ -58,9 +58,7 @@ def told(crew: People, request_in: Make) -> Done:
         version=done.version,
         form={"answer": f"{PHRASE}，已修好"},
     )
-    follow = request_follow(done)
-    from gongzhi.kernel.context import portal_actor
-
+    follow = follow_code(done.record.bytes)
     act(
         portal_actor(), "request", "rate", record=done.record, version=done.version, form={"rating": "5"}, follow=follow
     )
@@ -69,22 +67,12 @@ def told(crew: People, request_in: Make) -> Done:
     return Done(done.record, done.number, done.version, "closed", False, follow)
 
 
-def request_follow(done: Done) -> str:
-    from gongzhi.kernel.context import follow_code
-
-    return follow_code(done.record.bytes)
-
-
-def kinds(report: Any) -> list[Any]:
-    return report.findings
-
-
 def test_erased_for_everyone_and_the_ledger_verifies(crew: People, told: Done) -> None:
     seal()
     with acting(crew.handler):
         before = Register.objects.filter(closed_at__isnull=False).count()
-        files = [Path(home() / "files")]
         held = Attachment.objects.get(record=told.record)
+    assert _path(held.address).is_file()
     erasure.erase(told.number, "person")
     with acting(crew.handler):
         row = Register.objects.get(pk=told.record)
@@ -97,9 +85,8 @@ def test_erased_for_everyone_and_the_ledger_verifies(crew: People, told: Done) -
         assert "第四十七条" in lines[0].facts[0][1]
         assert {text for line in lines for _, text in line.words} == {str(FORGOTTEN)}
         assert find(crew.handler, "紫水晶") == []
-        assert held.name
-    assert files[0].is_dir()
-    assert not [path for path in files[0].rglob("*") if path.is_file() and held.address.split("/")[-1] in path.name]
+        assert (held.name, Attachment.objects.get(pk=held.pk).name) == (FILE, "")
+    assert not _path(held.address).exists()
     with pytest.raises((Invalid, Absent)):
         ask(crew.handler, party.pk, next(iter(dict(row.service.purposes))))
     with following(told.number, told.follow) as record:
@@ -112,9 +99,7 @@ def test_erased_for_everyone_and_the_ledger_verifies(crew: People, told: Done) -
         erasure.erase(told.number, "person")
 
 
-def test_rare_words_are_in_no_file_of_the_database(
-    crew: People, told: Done, owner: Any, server: Server, tmp_path: Path, database: str
-) -> None:
+def test_rare_words_are_in_no_file_of_the_database(told: Done, owner: Any, server: Server, tmp_path: Path) -> None:
     assert _found(owner, server, tmp_path / "before")
     erasure.erase(told.number, "court")
     seal()

@@ -1,6 +1,8 @@
 """The master key is changed while the city works; what was wrapped opens before, between and after."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,15 +99,26 @@ def test_it_stands_in_the_directorys_chain(filled: Done, owner: Any) -> None:
 
 
 def test_another_process_takes_the_new_key(filled: Done) -> None:
-    """What a process has in memory is older than the file: a key of the new master makes it look again."""
-    held = keys._load(*next(iter(keys._looked)), keys._looked[next(iter(keys._looked))][1])
-    rotation.rotate(wait=0)
-    fresh = keys.wrap(key := keys.new_key())
-    where = next(iter(keys._looked))
-    keys._load.cache_clear()
-    keys._looked[where] = keys._looked[where][0] + 60, "as it was"
-    assert held.current != keys.keyring().current or keys.unwrap(fresh) == key
-    assert keys.unwrap(fresh) == key
+    """A process that runs since before the rotation opens what is wrapped under the new key, and wraps under it itself."""
+    program = (
+        "import sys; from gongzhi.kernel import keys; ring = keys.keyring(); print(ring.current.hex(), flush=True); "
+        "keys._LOOK_SECONDS = 3600; old = keys.keyring()\n"  # what it has in memory would last for an hour
+        "for line in sys.stdin: print(keys.unwrap(bytes.fromhex(line)).hex(), keys.keyring().current.hex(), flush=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:  # fmt: skip
+        assert other.stdin
+        assert other.stdout
+        before = other.stdout.readline().strip()
+        assert before == keys.keyring().current.hex()
+        rotation.rotate(wait=0)
+        fresh = keys.wrap(key := keys.new_key())
+        other.stdin.write(fresh.hex() + "\n")
+        other.stdin.close()
+        opened, current = other.stdout.readline().split()
+    assert opened == key.hex()
+    assert current == keys.keyring().current.hex() != before
 
 
 def test_nothing_that_wraps_is_forgotten() -> None:

@@ -1,6 +1,9 @@
 """The ledger is sealed, and whoever goes behind it with the server's own rights is found, and the place named."""
 
+import gzip
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -311,3 +314,57 @@ def test_a_proof_of_another_record_or_a_changed_one_does_not_hold(sealed: Done, 
             proofs.check(wrong, keys)
     with pytest.raises(proofs.NothingToProve):
         proofs.prove("SQ0")
+
+
+def test_shortened_tree_below_its_own_checkpoint(sealed: Done, root: Sql) -> None:
+    size = sealed_now().size
+    root("DELETE FROM leaf WHERE pos >= %s", size - 2)
+    assert {"short"} <= set(kinds(check()))
+
+
+def test_many_seal_at_once_while_others_act(request_in: Make) -> None:
+    """Every entry gets one place, whoever comes first; nobody fails."""
+    for _ in range(8):
+        request_in("working")
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: _sealed_in_thread(), range(8)))
+    request_in("filed")
+    sealing.seal()
+    report = check()
+    assert (report.findings, report.sealed) == ([], report.entries)
+    assert sum(made) > 0
+
+
+def _sealed_in_thread() -> int:
+    from django.db import connection
+
+    try:
+        return sealing.seal().entries
+    finally:
+        connection.close()
+
+
+def test_a_damaged_export_is_told_and_a_foreign_file_is_none(sealed: Done, tmp_path: Path) -> None:
+    path, keys = tmp_path / "ledger.gz", seal_keys().verifiers
+    sealing.seal()
+    assert proofs.export(path).size == proofs.check_export(path, keys).size
+    whole = path.read_bytes()
+    for where in (len(whole) // 3, len(whole) // 2, len(whole) - 20):
+        path.write_bytes(whole[:where] + bytes([whole[where] ^ 0x55]) + whole[where + 1 :])
+        with pytest.raises(ValueError, match="."):
+            proofs.check_export(path, keys)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(merkle.ProofError):
+        proofs.check_export(path, keys)
+    for text in (
+        "",
+        "[]",
+        "{}",
+        "1",
+        '{"format": "gongzhi ledger 1"}',
+        '{"format": "gongzhi ledger 1"}\n{"pos": 0}',
+        "x" * (1 << 23),
+    ):
+        path.write_bytes(gzip.compress(text.encode()))
+        with pytest.raises(ValueError, match="."):
+            proofs.check_export(path, keys)

@@ -177,7 +177,7 @@ def run_check(chosen: argparse.Namespace) -> int:
         gzipped = chosen.file.open("rb").read(2) == b"\x1f\x8b"
     except OSError as error:
         leave(_("读不到文件：{error}").format(error=error))
-    except NoteError as error:
+    except ValueError as error:  # NoteError, and a file in another encoding
         leave(_("公钥写法不对：{error}").format(error=error))
     try:
         if gzipped:
@@ -193,7 +193,7 @@ def run_check(chosen: argparse.Namespace) -> int:
     except (ProofError, NoteError) as error:
         said = {"ok": False, "why": str(error)}
         say(_("证明不成立：{error}").format(error=error))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError among them
         leave(_("{path} 不是证明，也不是导出的账本：{error}").format(path=chosen.file, error=error))
     if chosen.json:
         tell(said)

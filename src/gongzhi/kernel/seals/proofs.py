@@ -7,6 +7,7 @@ dates and salted digests, and no word of anybody.
 import base64
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from gongzhi.kernel.seals.sealing import kept_node, latest
 
 FORMAT = "gongzhi proof 1"
 EXPORT = "gongzhi ledger 1"
+_LONGEST = 1 << 22  # characters of a line: a packed file can unfold into any length
 
 _ENTRIES = f"""
 SELECT l.pos, {leaf_sql("e")}, e.body, p.hash
@@ -141,27 +143,32 @@ def export(target: Path) -> Checkpoint:
 def check_export(source: Path, keys: Iterable[Verifier]) -> Checkpoint:
     """Check an exported ledger with public keys alone, in bounded memory. Raises ProofError, NoteError; ValueError, OSError."""
     tree, keys = merkle.Range(), list(keys)
-    lines = _lines(source)
-    if next(lines, {}).get("format") != EXPORT:
-        raise ValueError("this is no exported ledger")
-    for line in lines:
-        if "checkpoint" in line:
-            held = opened(line["checkpoint"], keys)
-            if (held.size, held.root) != (tree.size, tree.root()):
-                raise merkle.ProofError("the entries do not lead to the root of the checkpoint")
-            return held
-        if line.get("pos") != tree.size:
-            raise merkle.ProofError(f"position {tree.size} is missing")
-        tree.append(merkle.leaf_hash(_held(line)))
+    try:
+        lines = _lines(source)
+        if next(lines, {}).get("format") != EXPORT:
+            raise ValueError("this is no exported ledger")
+        for line in lines:
+            if "checkpoint" in line:
+                held = opened(line["checkpoint"], keys)
+                if (held.size, held.root) != (tree.size, tree.root()):
+                    raise merkle.ProofError("the entries do not lead to the root of the checkpoint")
+                return held
+            if line["pos"] != tree.size:
+                raise merkle.ProofError(f"position {tree.size} is missing")
+            tree.append(merkle.leaf_hash(_held(line)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"this is no exported ledger: {error}") from error
     raise merkle.ProofError("the file ends before its checkpoint")
 
 
 def _lines(source: Path) -> Iterator[dict[str, Any]]:
     try:
         with gzip.open(source, "rt", encoding="utf-8") as file:
-            for text in file:
+            while text := file.readline(_LONGEST):
+                if len(text) == _LONGEST:
+                    raise merkle.ProofError("a line is longer than any entry")
                 yield json.loads(text)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise merkle.ProofError("the file is damaged or cut off") from error
 
 
