@@ -13,8 +13,9 @@ demo: setup
 real: setup
 	@exec $(VENV)/gongzhi real --port $(PORT)
 
+# Each process has a server of its own; a file's tests stay together, because they share a database.
 test: setup-dev
-	@$(PYTEST) -m "not long" $(ARGS)
+	@$(PYTEST) -m "not long" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: setup-dev
 	@$(PYTEST) -m long $(ARGS)

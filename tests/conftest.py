@@ -30,6 +30,8 @@ from gongzhi.postgres.urls import connection_settings, with_database  # noqa: E4
 
 TEMPLATE = "gongzhi_test"
 PARTS = 3  # a third of the long tests in one run of CI
+# Whole minutes each: begun last, they would run alone while the other core waits.
+FIRST = ("every_page.py", "second_city.py", "adding_a_service.py")
 _serial = itertools.count(1)
 
 
@@ -40,7 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # after -m has chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the part that the seed names: every seed has another, and a few in a row have all."""
+    """Put what takes longest first; keep the part that the seed names: every seed has another, and a few in a row have all."""
+    items.sort(key=lambda item: not item.path.name.endswith(FIRST))
     seed = config.getoption("--part")
     if seed is None:
         return

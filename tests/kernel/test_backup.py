@@ -131,6 +131,35 @@ def test_a_backup_that_was_changed_or_cut_off_is_refused_and_leaves_nothing(
     assert _count()[1] > 0
 
 
+def test_a_backup_whose_attachments_are_missing_or_changed_is_refused(
+    crew: People, request_in: Make, elsewhere: Callable[..., str], tmp_path: Path
+) -> None:
+    made = request_in("assigned", detail="井盖坏了，请修")
+    act(crew.operator, "request", "attach", record=made.record, files=[Upload("现场.txt", "照片说明".encode())])
+    target = tmp_path / "whole.tar"
+    save(target, backup._address())
+    with tarfile.open(target) as whole:
+        members = [(member, whole.extractfile(member)) for member in whole.getmembers()]
+        held = [(member, file.read() if file else b"") for member, file in members]
+    first = next(place for place, (member, _) in enumerate(held) if member.name.startswith("files/"))
+    member, stored = held[first]
+    wrong = {
+        "cut between two members": held[:first],
+        "one taken out": held[:first] + held[first + 1 :],
+        "one changed": [*held[:first], (member, bytes([stored[0] ^ 1]) + stored[1:]), *held[first + 1 :]],
+        "without the list": held[:-1],
+    }
+    owner = elsewhere()
+    for name, kept in wrong.items():
+        with tarfile.open(tmp_path / name, "w") as tar:
+            for member, stored in kept:
+                tar.addfile(member, BytesIO(stored))
+        with pytest.raises(BackupError, match="已经损坏"):
+            restore(tmp_path / name, owner)
+    restore(target, owner)
+    assert _count()[1] > 0
+
+
 def test_a_backup_overwrites_nothing_and_needs_its_folder(crew: People, tmp_path: Path) -> None:
     held = tmp_path / "held.tar"
     held.write_text("mine")

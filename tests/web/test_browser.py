@@ -4,16 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-from django.conf import settings
-
 from gongzhi.kernel.act import act
 from gongzhi.kernel.context import acting
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.refusals import ABSENT
-from gongzhi.kernel.worker import tick
-from tests.web import matters, pages
-from tests.web.serving import BROWSES, LOCALES, inspect, overflow, sign_in
+from tests.web import pages
+from tests.web.serving import BROWSES, sign_in
 
 pytestmark = BROWSES
 LONG = "小区东门外的路灯从上周三开始就不亮了，晚上下班回家很黑，老人孩子都不方便，请尽快检修。"
@@ -226,60 +222,6 @@ def test_keys_move_and_open(open_page: Any, base: str, filed: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "q"
 
 
-@pytest.fixture(scope="module")
-def numbers(city: str) -> dict[str, Any]:
-    """The records that the pages show."""
-    made = matters.made()
-    tick()
-    return made
-
-
-# A look through ninety pages takes minutes: the city's own language at every landing, the other ones among the long tests.
-EVERY = [pytest.param(one, marks=[] if one == settings.LANGUAGE_CODE else [pytest.mark.long]) for one in LOCALES]
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("language", EVERY)
-def test_every_page_is_whole_in_its_language_clean_for_axe_fits_a_phone_and_asks_nobody_else(
-    open_page: Any, base: str, numbers: dict[str, Any], language: str
-) -> None:
-    faults = []
-    for who in dict.fromkeys(page.who for page in pages.PAGES):
-        tab = open_page(who, language=language)
-        if not who:
-            pages.follow(tab, base, numbers)
-        for wanted in (page for page in pages.PAGES if page.who == who):
-            status = pages.visit(tab, base, wanted, numbers)
-            found = [] if status == wanted.status else [f"status {status}"]
-            found += inspect(tab, axe=language == "zh-hans")  # tags and colours are the same in every language
-            for width, what in ((720, "zoom of 200 %"), (390, "phone")):
-                tab.set_viewport_size({"width": width, "height": 844})
-                found += [f"{what}: {fault}" for fault in overflow(tab)]
-            tab.set_viewport_size({"width": 1440, "height": 900})
-            faults += [f"{wanted.name}: {fault}" for fault in found]
-    assert not faults, "\n".join(faults)
-
-
-@pytest.mark.parametrize("path", ["/work/", "/work/s/request/", "/work/r/{filed}", "/work/s/house/plates"])
-def test_what_is_printed_has_no_rail_and_no_buttons_and_is_black_on_white(
-    open_page: Any, base: str, numbers: dict[str, Any], path: str
-) -> None:
-    page = open_page("operator")
-    page.goto(base + path.format(**numbers))
-    page.emulate_media(media="print")
-    page.set_viewport_size({"width": 703, "height": 1032})  # A4 within its margins
-    for gone in (".rail", ".top", ".bottom", "main button", "main .btn", ".map"):
-        assert not any(shown.is_visible() for shown in page.locator(gone).all()), gone
-    colours = page.evaluate(
-        "[...document.querySelectorAll('main, main td, main p, main h1')].map(e => getComputedStyle(e).color)"
-    )
-    assert set(colours) <= {"rgb(0, 0, 0)"}
-    assert overflow(page) == []
-    if page.locator("table.records").count():
-        assert page.locator("table.records").first.evaluate("e => getComputedStyle(e).display") == "table"
-    assert page.pdf(format="A4").startswith(b"%PDF-")
-
-
 def test_the_language_is_switched_without_a_script_and_the_page_stays(browser: Any, base: str) -> None:
     context = browser.new_context(locale="zh-CN", java_script_enabled=False)
     page = context.new_page()
@@ -291,20 +233,6 @@ def test_the_language_is_switched_without_a_script_and_the_page_stays(browser: A
     page.click("text=中文")
     assert page.inner_text("h1") == "查进度"
     context.close()
-
-
-def test_a_part_that_cannot_be_fetched_says_so_beside_the_thing(
-    open_page: Any, base: str, numbers: dict[str, Any]
-) -> None:
-    page = open_page("zjj", quiet=False)
-    page.goto(f"{base}/work/r/{numbers['working']}")
-    page.route("**/person/**", lambda route: route.abort())
-    page.click(".person a")
-    page.wait_for_selector(".person [data-net]")
-    assert "请检查网络" in page.inner_text(".person [data-net]")
-    page.unroute("**/person/**")
-    page.click(".person a")
-    page.wait_for_selector(".person.open")
 
 
 def test_the_map_falls_back_to_its_table_without_webgl(base: str, browser: Any, filed: Any) -> None:

@@ -1,7 +1,8 @@
 """Backup and restore: one file with the database and the attachments, without the keys that open them.
 
-The file is a tar: ``manifest.json``, ``database.dump`` (pg_dump's custom format, schema ``public`` without row policies) and
-``files/``. What is made of the declarations (schema ``kernel``, policies, grants) is not in it: it is made anew, so that a
+The file is a tar: ``manifest.json``, ``database.dump`` (pg_dump's custom format, schema ``public`` without row policies),
+``files/`` and, last, ``files.sha256`` (as sha256sum writes it): a tar cut off between two members is a whole tar to every
+reader, so that only a list that comes last says that none of the attachments is missing. What is made of the declarations (schema ``kernel``, policies, grants) is not in it: it is made anew, so that a
 backup of one release can be restored by a later one. Sessions are left out: everybody signs in again.
 """
 
@@ -13,8 +14,9 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 from django.conf import settings
@@ -27,10 +29,12 @@ from gongzhi.kernel.install.run import Roles, install
 from gongzhi.kernel.keys import key_file, keyed_hash
 from gongzhi.postgres.wheel import binary
 
-FORMAT = 1
+FORMAT = 2
+_FORMATS = (1, FORMAT)  # the first had no list of its files
 _ROOM = "No space left"
 _EMPTIED = ("django_session",)
 _HELD = "database.dump"
+_LISTED = "files.sha256"
 
 
 class BackupError(Exception):
@@ -61,11 +65,10 @@ def save(target: Path, owner: str) -> dict[str, Any]:
             with tarfile.open(fresh, "w") as tar:
                 tar.add(said, "manifest.json")
                 tar.add(dump, _HELD)
-                files = home() / "files"  # after the dump: whatever the dump names is there by now
-                if files.is_dir():
-                    tar.add(
-                        files, "files", filter=lambda found: None if Path(found.name).name.startswith(".") else found
-                    )
+                listed = "".join(_add_files(tar)).encode()  # after the dump: whatever the dump names is there by now
+                last = tarfile.TarInfo(_LISTED)
+                last.size = len(listed)
+                tar.addfile(last, BytesIO(listed))
             fresh.chmod(0o600)
             fresh.rename(target)
         except OSError as error:
@@ -84,7 +87,7 @@ def manifest_of(source: Path) -> dict[str, Any]:
         raise BackupError(_("没有文件 {path}。").format(path=source)) from error
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         raise BackupError(_("{path} 不是共治的备份文件，或已经损坏。").format(path=source)) from error
-    if not isinstance(made, dict) or made.get("format") != FORMAT:
+    if not isinstance(made, dict) or made.get("format") not in _FORMATS:
         raise BackupError(_("{path} 不是共治的备份文件，或已经损坏。").format(path=source))
     return made
 
@@ -140,7 +143,8 @@ def _bring_in(source: Path, manifest: dict[str, Any], owner: str) -> None:
         except OSError as error:
             raise _of_disk(error) from error
         dump = folder / _HELD
-        if not dump.is_file() or _digest(dump) != manifest["dump"]:
+        whole = dump.is_file() and _digest(dump) == manifest["dump"] and (manifest["format"] == 1 or _all_there(folder))
+        if not whole:
             raise BackupError(_("{path} 不是共治的备份文件，或已经损坏。").format(path=source))
         for section in ("pre-data", "data"):
             _run("pg_restore", "-1", "--no-owner", "--no-privileges", f"--section={section}", "-d", owner, str(dump))
@@ -154,6 +158,46 @@ def _bring_in(source: Path, manifest: dict[str, Any], owner: str) -> None:
     _number_on(manifest["numbers"])
     with psycopg.connect(owner, autocommit=True) as held:
         held.execute("ANALYZE")
+
+
+def _add_files(tar: tarfile.TarFile) -> Iterator[str]:
+    """Add the attachments to the backup; yield for each its line of the list."""
+    for path in sorted((home() / "files").glob("[!.]*/[!.]*")):
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # erased in the meantime
+            continue
+        with file:
+            read = _Hashing(file)
+            name = f"files/{path.parent.name}/{path.name}"
+            tar.addfile(tar.gettarinfo(arcname=name, fileobj=file), read)
+        yield f"{read.digest.hexdigest()}  {name}\n"
+
+
+def _all_there(folder: Path) -> bool:
+    """Whether the attachments are those of the list, no fewer, no more and none changed."""
+    listed = folder / _LISTED
+    if not listed.is_file():
+        return False
+    found = {f"files/{path.parent.name}/{path.name}" for path in (folder / "files").glob("*/*")}
+    for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _space, name = line.partition("  ")
+        if name not in found or _digest(folder / name) != digest:
+            return False
+        found.discard(name)
+    return not found
+
+
+class _Hashing:
+    """A file that is hashed as it is read, so that it is read once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        part = self.file.read(size)
+        self.digest.update(part)
+        return part
 
 
 def _into_the_past(held: psycopg.Connection[Any]) -> None:
