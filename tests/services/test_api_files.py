@@ -174,7 +174,8 @@ def test_a_file_that_the_store_lost_is_a_problem(service: Service, lab: Lab, dam
     if damage == "gone":
         lost.unlink()
     else:
-        lost.write_bytes(lost.read_bytes()[:-1] + b"\0")
+        *rest, last = lost.read_bytes()
+        lost.write_bytes(bytes([*rest, last ^ 1]))
     answer = machine.client.get(made["href"], headers=machine.headers)
     assert (answer.status_code, answer["Content-Type"]) == (410, PROBLEM)
     assert answer.json()["type"] == "/api/problems/gone"
