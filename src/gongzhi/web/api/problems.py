@@ -16,6 +16,7 @@ from gongzhi.kernel.context import NoPost
 from gongzhi.kernel.refusals import KeyReused, PartsOpen
 from gongzhi.kernel.vault import NoRoom, Rejected
 from gongzhi.tongue import clauses, later
+from gongzhi.web.api.schemas import ErrorOut, KindOut
 
 MEDIA = "application/problem+json"
 _KINDS: Mapping[str, tuple[int, str, str]] = {
@@ -151,7 +152,8 @@ def handle(api: NinjaAPI) -> None:
     def misread(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
         errors: dict[str, list[str]] = {}
         for found in invalid.errors:
-            where = [str(part) for part in found["loc"] if part not in ("body", "sent", "form")]
+            _way, *names = found["loc"]  # in the body, the address or a header, and there by our own name for the whole
+            where = [str(part) for part in names if part not in ("sent", "asked", "form")]
             errors.setdefault(".".join(where), []).append(_SAYS.get(found["type"], _("这一项的格式不对。")))
         return problem("invalid", request, _("填写的内容有误。"), errors=errors)
 
@@ -159,26 +161,25 @@ def handle(api: NinjaAPI) -> None:
 router = Router(tags=[later("错误说明")])
 
 
-@router.get("", auth=None, summary=later("错误的种类"), operation_id="problems",
+@router.get("", auth=None, response=list[KindOut], summary=later("错误的种类"), operation_id="problems",
             description=later("全部错误种类和它们的含义。"))  # fmt: skip
-def problems(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+def problems(request: HttpRequest) -> list[KindOut]:  # noqa: ARG001
     """Return every kind of problem with its meaning."""
-    made = [_told(kind) for kind in _KINDS]
-    return HttpResponse(orjson.dumps(made), content_type="application/json")
+    return [_told(kind) for kind in _KINDS]
 
 
-@router.get("/{kind}", auth=None, summary=later("一种错误"), operation_id="problem",
+@router.get("/{kind}", auth=None, response={200: KindOut, 404: ErrorOut}, summary=later("一种错误"), operation_id="problem",
             description=later("这种错误的含义。"))  # fmt: skip
-def one(request: HttpRequest, kind: str) -> HttpResponse:
+def one(request: HttpRequest, kind: str) -> Any:
     """Return what this kind of problem means."""
     if kind not in _KINDS:
         return problem("absent", request, _("没有这种错误。"))
-    return HttpResponse(orjson.dumps(_told(kind)), content_type="application/json")
+    return _told(kind)
 
 
-def _told(kind: str) -> dict[str, Any]:
+def _told(kind: str) -> KindOut:
     status, title, words = _KINDS[kind]
-    return {"type": f"/api/problems/{kind}", "status": status, "title": str(title), "meaning": str(words)}
+    return KindOut(type=f"/api/problems/{kind}", status=status, title=str(title), meaning=str(words))
 
 
 def documented(schema: dict[str, Any]) -> dict[str, Any]:

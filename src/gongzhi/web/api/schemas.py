@@ -56,6 +56,16 @@ class ErrorOut(Told):
     instance: str = ""
 
 
+class KindOut(Told):
+    """What a kind of problem means, and the status that it comes with."""
+
+    said: ClassVar[str] = later("一种错误的含义，以及它的状态码。")
+    type: str
+    status: int
+    title: str
+    meaning: str
+
+
 class InvalidOut(ErrorOut):
     """What is wrong, by field."""
 

@@ -20,7 +20,7 @@ from gongzhi.kernel.context import Actor, actor_of, actors_of
 from gongzhi.kernel.second_factor import check, has_factor
 from gongzhi.kernel.signin import SignInRefused, sign_in
 from gongzhi.tongue import later
-from gongzhi.web.api.schemas import Told
+from gongzhi.web.api.schemas import REFUSALS, Told
 from gongzhi.web.guard import address, typed
 from gongzhi.web.who import factor_wanted
 
@@ -29,6 +29,7 @@ HOLDS = 12 * 3600  # seconds
 _REMEMBERED = 10.0  # seconds; every act is checked again in the database, so this only saves a question
 _held: dict[Any, tuple[float, Actor]] = {}
 _lock = Lock()
+REFUSED = {status: REFUSALS[status] for status in (400, 401, 422)}
 router = Router(tags=[later("令牌")])
 
 
@@ -62,14 +63,7 @@ class Given(Told):
     posts: list[PostOut]
 
 
-class Refusal(Told):
-    """A sentence for the person who asked."""
-
-    said: ClassVar[str] = later("给人看的一句话。")
-    detail: str
-
-
-@router.post("", response={200: Given, 401: Refusal}, summary=later("取得令牌"), auth=None,
+@router.post("", response={200: Given, **REFUSED}, summary=later("取得令牌"), auth=None,
              description=later("令牌代表账号今天最早的岗位，或指定的岗位。"))  # fmt: skip
 def token(request: HttpRequest, asked: Asked) -> Any:
     """Return a token for the account's oldest post of today, or the one asked for."""
