@@ -1,6 +1,6 @@
-"""The whole API from its own document, by Schemathesis: whatever is sent, no server error, no answer beside the document, and
-nothing of a record that the role does not see.
+"""The whole API from its own document, by Schemathesis.
 
+Whatever is sent: no server error, no answer beside the document, and nothing of a record that the role does not see.
 One role is tried at every landing, all of them among the long tests.
 """
 
