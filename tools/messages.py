@@ -25,6 +25,7 @@ SOURCE_MO = LOCALE / "zh_Hans" / "LC_MESSAGES" / "django.mo"
 KEYWORDS = {
     "_": None, "later": None, "told": None, "gettext": None, "gettext_noop": None, "gettext_lazy": None, "ngettext": (1, 2),
     "ngettext_lazy": (1, 2), "pgettext": ((1, "c"), 2), "sense": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3),
+    "statute": (1,),
 }  # fmt: skip
 FIELDS = re.compile(r"\{(\w*)[^{}]*\}|%\((\w+)\)[sd]")
 

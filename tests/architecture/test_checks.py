@@ -7,8 +7,9 @@ import pytest
 from gongzhi.kernel.checks import check_service
 from gongzhi.kernel.fields import Line
 from gongzhi.kernel.forms import Form, Person
-from gongzhi.kernel.procedure import NEW, SAME, Action, Clock, Effect, Gives, Guard, Procedure, Stage, workdays
-from gongzhi.kernel.roles import OPERATOR, PORTAL
+from gongzhi.kernel.procedure import CITY, NEW, SAME, Action, Clock, Effect, Gives, Guard, Procedure, Stage, workdays
+from gongzhi.kernel.purposes import Purpose
+from gongzhi.kernel.roles import ADMIN, OPERATOR, PORTAL
 from gongzhi.kernel.service import Service, service, services, years
 
 OPEN, SHUT, LOST = Stage("open", "在办"), Stage("shut", "办结", open=False), Stage("lost", "迷失")
@@ -33,6 +34,7 @@ class Other(Form):
     note: Any = Line("说明", blank=True)
 
 
+VISIT = Purpose("visit", "上门", CITY)
 UNTOLD = "gongzhi.E020"  # the trial service borrows the columns of requests, which its few actions do not fill
 
 
@@ -73,7 +75,12 @@ def test_a_sound_declaration_passes() -> None:
         ((START, END), {"lists": ("nowhere",)}, "gongzhi.E007"),
         ((START, END), {"title_from": "nowhere"}, "gongzhi.E008"),
         ((START, END, act("name", form=Named)), {}, "gongzhi.E009"),
-        ((START, END, act("reach", form=Reached)), {"purposes": (("visit", "上门"),)}, "gongzhi.E027"),
+        ((START, END, act("reach", form=Reached)), {"purposes": (VISIT,)}, "gongzhi.E027"),
+        ((START, END), {"purposes": (VISIT, VISIT)}, "gongzhi.E028"),
+        ((START, END), {"purposes": (Purpose("told", "告知", CITY),)}, "gongzhi.E028"),
+        ((START, END), {"purposes": (Purpose("look", "看", CITY, by=(ADMIN,)),)}, "gongzhi.E029"),
+        ((START, END), {"purposes": (Purpose("look", "看", CITY, sealed=30),)}, "gongzhi.E030"),
+        ((START, END), {"purposes": (Purpose("look", "看", CITY, by=(OPERATOR,), sealed=400),)}, "gongzhi.E030"),
         ((START, END, act("give", gives=Gives.CHOSEN)), {}, "gongzhi.E010"),
         ((START, END, act("tie", form=Other, effect=Effect.LINK)), {}, "gongzhi.E011"),
         ((START, END, act("clear", clears=("nowhere",))), {}, "gongzhi.E012"),

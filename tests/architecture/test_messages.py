@@ -21,6 +21,7 @@ MARKS = {
     "ngettext_lazy",
     "pgettext",
     "sense",
+    "statute",
 }
 EXEMPT = {
     "intake/real.py": "column names of the folder of real messages",

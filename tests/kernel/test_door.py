@@ -16,7 +16,8 @@ from gongzhi.kernel.context import ContextError, NoPost, acting, actor_of, clock
 from gongzhi.kernel.history import timeline
 from gongzhi.kernel.install.rights import behind_the_door, rule
 from gongzhi.kernel.models import Account, Disclosure, Entry, Notice, Party, Register
-from gongzhi.kernel.parties import TOLD_TITLE, ask, mail_of, take
+from gongzhi.kernel.parties import ask, mail_of, take
+from gongzhi.kernel.purposes import TOLD_TITLE
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.service import service, services
 from tests.kernel.people import People
@@ -201,11 +202,11 @@ def test_an_address_is_opened_by_the_clock_alone_once_that_is_written_down(crew:
     with acting(crew.manager):
         looks = Disclosure.objects.filter(record_id=made.record).values_list("fields", "purpose", "account__login")
         assert sorted(looks) == [("mail", "told", "clock"), ("name", "contact", "t-handler")]
-    contact = dict(service("request").purposes)["contact"]
+    contact = service("request").reasons["contact"].title
     with following(made.number, follow_code(made.record.bytes)) as record:
         assert record is not None
         told = [line for line in timeline(record, None) if line.action == "disclose"]
-        assert {str(text) for line in told for _label, text in line.facts} == {str(TOLD_TITLE), str(contact)}
+        assert {str(line.facts[0][1]) for line in told} == {str(TOLD_TITLE), str(contact)}
 
 
 @pytest.mark.parametrize("who", ["clock", "handler"])

@@ -88,7 +88,7 @@ def test_erased_for_everyone_and_the_ledger_verifies(crew: People, told: Done) -
         assert (held.name, Attachment.objects.get(pk=held.pk).name) == (FILE, "")
     assert not _path(held.address).exists()
     with pytest.raises((Invalid, Absent)):
-        ask(crew.handler, party.pk, next(iter(dict(row.service.purposes))))
+        ask(crew.handler, party.pk, next(iter(row.service.reasons)))
     with following(told.number, told.follow) as record:
         assert record is None
     seal()

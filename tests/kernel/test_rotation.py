@@ -37,7 +37,7 @@ def readable(crew: People, done: Done) -> None:
         lines = timeline(Register.objects.get(pk=done.record), crew.handler)
         party = Party.objects.select_related("record").get(record=done.record)
     assert any("路灯不亮" in text for line in lines for _, text in line.words)
-    purpose = next(iter(dict(party.record.service.purposes)))
+    purpose = next(iter(party.record.service.reasons))
     assert take(crew.handler, ask(crew.handler, party.pk, purpose))["name"] == "王女士"
     assert second_factor.begin(crew.handler)
 

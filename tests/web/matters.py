@@ -77,7 +77,19 @@ def _requests(who: dict[str, Any], place: int, agency: int) -> dict[str, Any]:
             )  # fmt: skip
             if action == "accept":
                 act(handler, "request", "note", record=done.record, form={"note": "已联系路灯管理所，明天上午到场。"})
+    _looked_at(handler, numbers["followed"])
     return numbers
+
+
+def _looked_at(handler: Any, number: str) -> None:
+    from gongzhi.kernel.context import acting
+    from gongzhi.kernel.models import Party
+    from gongzhi.kernel.parties import ask
+
+    with acting(handler):
+        party = Party.objects.get(record__number=number).pk
+    ask(handler, party, "contact", note="先打电话问清是哪一盏灯。")
+    ask(handler, party, "visit", ["phone"])
 
 
 def _rounds(grid: Any, agency: int) -> dict[str, Any]:

@@ -103,6 +103,8 @@ PAGES = [
     Page("portal-find-wrong", "", "/follow", send("[role=alert]", "form[data-follow]", number="SQ2026000001", code="WRONG")),
     Page("portal-late", "", "/follow/{late}"),
     Page("portal-matter", "", "/follow/{followed}"),
+    Page("portal-looks", "", "/follow/{followed}/looks"),
+    Page("portal-looks-none", "", "/follow/{closed}/looks"),
     Page("portal-rate", "", "/follow/{followed}/do/rate"),
     Page("portal-reopen", "", "/follow/{followed}/do/reopen"),
     Page("portal-rated", "", "/follow/{closed}"),

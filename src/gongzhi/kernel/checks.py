@@ -1,5 +1,6 @@
 """Checks of the declarations: an incomplete or contradictory service stops the start-up with an id and a hint."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from gongzhi.kernel.contradictions import contradictions
 from gongzhi.kernel.fields import Whole
 from gongzhi.kernel.forms import OWN_FIELDS, BoundForm
 from gongzhi.kernel.procedure import Action, Effect, Gives
+from gongzhi.kernel.purposes import LOOKING, MOST_SEALED, TOLD
 from gongzhi.kernel.service import Service, services
 
 
@@ -40,12 +42,13 @@ def check_service(service: Service) -> Iterator[CheckMessage]:
             hint="Name a text column of the service, or leave it empty and ask for a title in the form.",
             id="gongzhi.E008",
         )
-    if not service.purposes and any(form.persons for action in service.procedure if (form := _form(service, action))):
+    if not service.reasons and any(form.persons for action in service.procedure if (form := _form(service, action))):
         yield Error(
             f"{service.code}: a form names a person, but no purpose of a look is declared.",
-            hint="Add purposes=((code, title), …): personal fields are shown for a stated purpose only.",
+            hint="Add purposes=(Purpose(code, title, basis), …): personal fields are shown for a stated purpose only.",
             id="gongzhi.E009",
         )
+    yield from _purposes(service)
     forms = [form for action in service.procedure if (form := _form(service, action))]
     asked = any("mail" in person.fields for form in forms for person in form.persons.values())
     if asked and not any(action.outcome for action in service.procedure):
@@ -54,6 +57,29 @@ def check_service(service: Service) -> Iterator[CheckMessage]:
             hint='Give the actions that answer or end the matter outcome=True, or leave "mail" out of the person\'s fields.',
             id="gongzhi.E027",
         )
+
+
+def _purposes(service: Service) -> Iterator[CheckMessage]:
+    for code, count in Counter(purpose.code for purpose in service.purposes).items():
+        if count > 1 or code == TOLD or not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", code):
+            yield Error(
+                f"{service.code}: the purpose {code!r} is declared twice, or its code cannot be kept.",
+                hint="Give each purpose a code of its own, of small letters; 'told' is the clock's.",
+                id="gongzhi.E028",
+            )
+    for purpose in service.purposes:
+        if not set(purpose.by) <= set(LOOKING):
+            yield Error(
+                f"{service.code}: the purpose {purpose.code!r} is for a role that looks at nobody's fields.",
+                hint=f"Roles are: {', '.join(role.code for role in LOOKING)}.",
+                id="gongzhi.E029",
+            )
+        if not 0 <= purpose.sealed <= MOST_SEALED or (purpose.sealed and not purpose.by):
+            yield Error(
+                f"{service.code}: of the purpose {purpose.code!r} a person would never hear, or anyone could choose it.",
+                hint=f"A sealed purpose ends after at most {MOST_SEALED} days, and names in by= who may choose it.",
+                id="gongzhi.E030",
+            )
 
 
 def _actions(service: Service) -> Iterator[CheckMessage]:

@@ -17,6 +17,7 @@ from gongzhi.kernel.procedure import (
     statute,
     workdays,
 )
+from gongzhi.kernel.purposes import Purpose
 from gongzhi.kernel.roles import ADMIN, CENTRE, CLOCK, GRID, HANDLER, LOADER, MANAGER, OPERATOR, PORTAL
 from gongzhi.kernel.service import Record, Service, years
 
@@ -48,6 +49,7 @@ __all__ = [
     "Money",
     "Person",
     "Procedure",
+    "Purpose",
     "Record",
     "Service",
     "Stage",

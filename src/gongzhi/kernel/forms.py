@@ -131,7 +131,7 @@ def asks(*writes: str, required: tuple[str, ...] = (), **more: Any) -> type[Form
     return type("Asks", (Form,), {"writes": writes, "required": required, "__doc__": "", **more})
 
 
-def _whole_text(value: Any) -> Any:
+def whole_text(value: Any) -> Any:
     """Return the value; half a character (a lone surrogate) can be kept by nothing that follows. Raises ValidationError."""
     if isinstance(value, str) and not value.isascii():
         try:
@@ -224,7 +224,7 @@ class BoundForm:
                 values[name] = held[key]
                 continue
             try:
-                values[name] = _whole_text(field.clean(given))
+                values[name] = whole_text(field.clean(given))
             except ValidationError as error:
                 errors[name] = list(error.messages)
             else:

@@ -1,6 +1,6 @@
 """What happened to a record, newest first, in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from gongzhi.kernel.context import Actor, named
+from gongzhi.kernel.dates import day
 from gongzhi.kernel.erasure import BECAUSE
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
-from gongzhi.kernel.parties import TOLD, TOLD_TITLE
+from gongzhi.kernel.parties import NOTE
+from gongzhi.kernel.procedure import cited
+from gongzhi.kernel.purposes import TOLD, TOLD_TITLE
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service
 from gongzhi.tongue import later
@@ -64,7 +67,7 @@ def timeline(record: Register, actor: Actor | None) -> list[Line]:
         if entry.action == "erase":
             line = _erased(entry, actor is None)
         if entry.action == "disclose":
-            line = _disclosed(service, entry, looks.get(entry.at), actor is None)
+            line = _disclosed(service, entry, looks.get(entry.at), key, actor is None)
         if line:
             lines.append(line)
     return lines
@@ -125,14 +128,28 @@ def _label(service: Service, labels: Mapping[str, Fact], name: str) -> str:
     return str(fact.verbose_name) if fact else name
 
 
-def _disclosed(service: Service, entry: Entry, look: Disclosure | None, outside: bool) -> Line:
-    purposes = {**dict(service.purposes), TOLD: TOLD_TITLE}
-    facts: Iterable[tuple[str, str]] = (
-        [(pgettext("disclosure", "用途"), purposes.get(look.purpose, look.purpose))] if look else []
-    )
+def purpose_title(service: Service, code: str) -> str:
+    """Return the purpose of a look in words; one that is declared no more is told by its code."""
+    if code == TOLD:
+        return str(TOLD_TITLE)
+    return str(service.reasons[code].title) if code in service.reasons else code
+
+
+def _disclosed(
+    service: Service, entry: Entry, look: Disclosure | None, key: bytes | None, outside: bool
+) -> Line | None:
+    if look is None:
+        return None  # the person is not told of it yet, or it was a look at somebody else's fields
+    facts = [(pgettext("disclosure", "用途"), purpose_title(service, look.purpose))]
+    if look.basis:
+        facts.append((_("依据"), cited(look.basis)))
+    if look.sealed_until and not outside:
+        facts.append((_("告知本人"), _("{day} 起").format(day=day(look.sealed_until))))
+    heard = {} if outside else orjson.loads(entry.body).get("with", {})
+    words = [(str(NOTE.verbose_name), text) for text in _spoken(entry, key, heard).values()]
     return Line(
         entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "disclose", _LOOKED,
-        "", [], list(facts), [],
+        "", words, facts, [],
     )  # fmt: skip
 
 

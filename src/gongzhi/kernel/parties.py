@@ -3,46 +3,94 @@
 Two steps, two transactions. In one, a rollback would keep the name and lose the log.
 """
 
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel.act import execute
-from gongzhi.kernel.canonical import canonical
+from gongzhi.kernel.canonical import SALT_BYTES, canonical, salted
 from gongzhi.kernel.context import Actor, ContextError, acting
-from gongzhi.kernel.forms import SHOWN_FIELDS
-from gongzhi.kernel.keys import open_field, unwrap
-from gongzhi.kernel.models import Party
+from gongzhi.kernel.fields import Line
+from gongzhi.kernel.forms import SHOWN_FIELDS, whole_text
+from gongzhi.kernel.keys import open_field, seal_words, unwrap
+from gongzhi.kernel.models import Party, RecordKey
+from gongzhi.kernel.purposes import TOLD, TOLD_BASIS, Purpose
 from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.kernel.service import Service
 from gongzhi.tongue import later
 
-TOLD = "told"
-"""Purpose of the one look that no person takes: the clock opens an e-mail address to tell its owner."""
-TOLD_TITLE = later("有结果了，按本人要求发邮件告知")
+NOTE = Line(later("补充说明"), blank=True, max_length=200)
+"""Words of one's own beside the purpose; sealed like every remark, for colleagues alone."""
 
 
-def ask(actor: Actor, party: UUID, purpose: str, fields: Sequence[str] = ()) -> UUID:
+@dataclass(frozen=True)
+class _Why:
+    """The purpose as it is written down, and until when the person is not told."""
+
+    code: str
+    basis: str
+    note: str = ""
+    until: datetime | None = None
+
+
+def choices(service: Service, actor: Actor) -> list[Purpose]:
+    """Return the purposes that the actor's role may choose for a look in this service."""
+    return [one for one in service.reasons.values() if any(role.code == actor.role for role in one.roles)]
+
+
+def ask(
+    actor: Actor, party: UUID, purpose: str, fields: Sequence[str] = (), *, note: str = "", until: date | None = None
+) -> UUID:
     """Write down that the actor looks at these fields of the person (all that are known and shown, if none are named).
 
-    Returns the disclosure for ``take``. Raises Invalid (no such purpose or field) and Absent.
+    ``note`` are words of the actor's own beside the purpose. ``until`` is the first day on which the person may know of the
+    look, where the purpose is a sealed one. Returns the disclosure for ``take``. Raises Invalid (no such purpose or field,
+    a seal without a right end) and Absent.
     """
     _outside()
     with acting(actor):
         found = Party.objects.select_related("record").filter(pk=party).first()
-    if found is None:
-        raise Absent
-    if purpose not in dict(found.record.service.purposes):
+        if found is None:
+            raise Absent
+        wrapped = RecordKey.objects.filter(record=found.record).values_list("wrapped", flat=True).first()
+    chosen = next((one for one in choices(found.record.service, actor) if one.code == purpose), None)
+    if chosen is None:
         raise Invalid({"purpose": [_("请选择查看个人信息的用途。")]})
+    why = _Why(chosen.code, str(chosen.basis), _noted(note), _end(chosen, until))
     if "mail" in fields:
         raise Invalid({"fields": [_("电子邮箱只用来自动告知结果，不能查看。")]})
     wanted = [name for name in SHOWN_FIELDS if name in (fields or found.known.split())]
     if not wanted or set(fields) - set(found.known.split()):
         raise Invalid({"fields": [_("没有登记这一项个人信息。")]})
-    return _ask(actor, found, purpose, wanted)
+    return _ask(actor, found, why, wanted, wrapped)
+
+
+def _noted(note: str) -> str:
+    try:
+        return str(whole_text(NOTE.formfield().clean(note)))
+    except ValidationError as error:
+        raise Invalid({"note": list(error.messages)}) from error
+
+
+def _end(purpose: Purpose, until: date | None) -> datetime | None:
+    """Return the moment at which the seal of a look ends. Raises Invalid."""
+    if not purpose.sealed:
+        if until is not None:
+            raise Invalid({"until": [_("这个用途不能暂不告知本人。")]})
+        return None
+    today = timezone.localdate()
+    last = today + timedelta(days=purpose.sealed)
+    if until is None or not today < until <= last:
+        raise Invalid({"until": [_("请填写从哪一天起告知本人，最晚 {last}。").format(last=last.isoformat())]})
+    return timezone.make_aware(datetime.combine(until, time.min))
 
 
 def mail_of(clock: Actor, party: UUID) -> str:
@@ -55,7 +103,7 @@ def mail_of(clock: Actor, party: UUID) -> str:
         found = Party.objects.select_related("record").filter(pk=party).first()
     if found is None or "mail" not in found.known.split():
         raise Absent
-    disclosure = _ask(clock, found, TOLD, ["mail"])
+    disclosure = _ask(clock, found, _Why(TOLD, TOLD_BASIS), ["mail"])
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM kernel.take_mail(%s, %s)", [clock.post, disclosure])
         row = cursor.fetchone()
@@ -64,20 +112,28 @@ def mail_of(clock: Actor, party: UUID) -> str:
     return open_field(unwrap(row[1]), row[0], "mail", row[2])
 
 
-def _ask(actor: Actor, party: Party, purpose: str, wanted: Sequence[str]) -> UUID:
+def _ask(actor: Actor, party: Party, why: _Why, wanted: Sequence[str], wrapped: bytes | None = None) -> UUID:
     """Commit the disclosure and return it. Raises Absent."""
     record = party.record
     disclosure, entry, now = uuid7(), uuid7(), timezone.now()
+    heard, sealed = {}, None
+    if why.note:
+        salt = secrets.token_bytes(SALT_BYTES)
+        heard["note"] = salted(why.note, salt)
+        sealed = seal_words(unwrap(wrapped), record.pk, entry, {"note": {"new": why.note, "salt": salt.hex()}})
+    until = why.until.isoformat(timespec="microseconds") if why.until else None
     body = canonical(
         {
             "v": 1, "id": str(entry), "record": str(record.pk), "service": record.service_code, "number": record.number,
             "action": "disclose", "post": actor.post, "at": now.isoformat(timespec="microseconds"), "party": str(party.pk),
-            "purpose": purpose, "fields": wanted, "disclosure": str(disclosure),
+            "purpose": why.code, "basis": why.basis, "fields": wanted, "disclosure": str(disclosure), "with": heard,
+            "until": until,
         }
     )  # fmt: skip
     done = execute(
-        "SELECT kernel.ask(%s::bigint, %s::uuid, %s::uuid, %s::uuid, %s::timestamptz, %s::text, %s::text, %s::text)",
-        [actor.post, party.pk, disclosure, entry, now, purpose, " ".join(wanted), body],
+        "SELECT kernel.ask(%s::bigint, %s::uuid, %s::uuid, %s::uuid, %s::timestamptz, %s::text, %s::text, %s::text, "
+        "%s::bytea, %s::timestamptz)",
+        [actor.post, party.pk, disclosure, entry, now, why.code, " ".join(wanted), body, sealed, why.until],
     )
     if not done[0]:
         raise Absent

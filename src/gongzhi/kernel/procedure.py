@@ -72,7 +72,7 @@ def cited(kept: str) -> str:
     """Return a citation that the register keeps, as people read it."""
     law = re.fullmatch(r"《(.+)》第(\d+)条", kept)
     if law:
-        return _("《{law}》第{article}条").format(law=law[1], article=law[2])
+        return _("《{law}》第{article}条").format(law=_(law[1]), article=law[2])
     return _(kept) if kept else ""
 
 

@@ -16,6 +16,7 @@ from gongzhi.kernel.extras import extras
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.forms import BoundForm, Form
 from gongzhi.kernel.procedure import Action, Effect, Procedure
+from gongzhi.kernel.purposes import Purpose, of_city
 from gongzhi.kernel.universal import UNIVERSAL
 
 
@@ -56,7 +57,8 @@ class Service:
     title_from: str = ""
     lists: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
-    purposes: tuple[tuple[str, str], ...] = ()
+    purposes: tuple[Purpose, ...] = ()
+    """Why somebody may look at a person's fields, each with the rule that allows it; the city's pack adds to them."""
     public: tuple[str, ...] = ()
     """Facts that the person with the follow-up code, who brought the matter, may read."""
     part_of: str = ""
@@ -91,6 +93,16 @@ class Service:
     def all_facts(self) -> dict[str, Fact]:
         """The declared facts and the city's own."""
         return {**self.facts, **self.extras}
+
+    @cached_property
+    def reasons(self) -> dict[str, Purpose]:
+        """The purposes of a look by code: the declared ones, and the city's, which go before."""
+        return {purpose.code: purpose for purpose in (*self.purposes, *of_city(self.code))}
+
+    @cached_property
+    def asking(self) -> str:
+        """Role of the party whose matter it is and who holds its follow-up code: the first person of the form that makes it."""
+        return next(iter(self.form(self.creating).persons), "")
 
     def action(self, code: str) -> Action:
         """Return the action with this code; KeyError where there is none."""

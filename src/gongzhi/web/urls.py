@@ -32,7 +32,7 @@ from gongzhi.web.console import (
     signing,
     views,
 )
-from gongzhi.web.portal import follow, report, scanned
+from gongzhi.web.portal import follow, looks, report, scanned
 
 urlpatterns = [
     path("api/", api.urls),  # first: whatever stands before it is tried for each of the API's requests
@@ -44,6 +44,8 @@ urlpatterns = [
     path("follow/forget", follow.forget),
     path("follow/<str:number>", follow.show),
     path("follow/<str:number>/do/<slug:code>", follow.do),
+    path("follow/<str:number>/looks", looks.looks),
+    path("follow/<str:number>/looks.<slug:kind>", looks.looks),
     path("follow/<str:number>/mails", follow.mails),
     path("follow/<str:number>/file/<uuid:key>", follow.file),
     path("q/<str:number>.<str:code>", scanned.scanned),

@@ -14,13 +14,13 @@ USES = {
     "empty": _("空置"),
 }
 FRAMES = {
-    "steel": _("钢结构"),
-    "concrete": _("钢筋混凝土"),
-    "brick": _("砖混"),
-    "timber": _("砖木"),
-    "other": _("其他"),
-}
+    "steel": _("钢结构"), "concrete": _("钢筋混凝土"), "brick": _("砖混"), "timber": _("砖木"), "other": _("其他"),
+}  # fmt: skip
 FACTS = ("address", "use", "frame", "floors", "area", "built", "rented", "residents", "remark", "place", "point")
+DUTY, DANGER = (
+    d.statute("个人信息保护法", 34),
+    d.statute("个人信息保护法", 13),
+)  # 13 (4): an emergency for life and property
 WORKERS = (d.GRID, d.OPERATOR, d.CENTRE, d.LOADER)
 
 
@@ -45,7 +45,8 @@ class House(d.Record):
         title=_("房屋"), number="FW{year}{serial:06}", retention=d.years(30), title_from="address", icon="home",
         about=_("一门一户的房屋登记：采集一次，各部门共用；门口的标牌扫码可以反映问题。"),
         lists=("use", "rented", "residents", "checked_on"), plate=("address",),
-        purposes=(("visit", _("上门走访")), ("danger", _("房屋安全通知")), ("verify", _("核对登记"))),
+        purposes=(d.Purpose("visit", _("上门走访"), DUTY), d.Purpose("danger", _("房屋安全通知"), DANGER),
+                  d.Purpose("verify", _("核对登记"), DUTY)),
     )  # fmt: skip
     procedure = d.Procedure((
         d.Action("enter", d.NEW, LISTED, WORKERS, _("登记房屋"),

@@ -4,7 +4,21 @@ from typing import Any
 
 from gongzhi.kernel.fields import Code, Line, Text, Whole
 from gongzhi.kernel.forms import Form, Person
-from gongzhi.kernel.procedure import CITY, NEW, SAME, Action, Clock, Effect, Gives, Guard, Procedure, Stage, workdays
+from gongzhi.kernel.procedure import (
+    CITY,
+    NEW,
+    SAME,
+    Action,
+    Clock,
+    Effect,
+    Gives,
+    Guard,
+    Procedure,
+    Stage,
+    statute,
+    workdays,
+)
+from gongzhi.kernel.purposes import Purpose
 from gongzhi.kernel.roles import CENTRE, CLOCK, GRID, HANDLER, LOADER, MANAGER, OPERATOR, PORTAL
 from gongzhi.kernel.service import Record, Service, years
 from gongzhi.tongue import filled, sense
@@ -18,6 +32,9 @@ ANSWERED = Stage("answered", _("已答复"), icon="message-check")
 CLOSED = Stage("closed", _("已办结"), open=False, icon="circle-check")
 INVALID = Stage("invalid", _("不予受理"), open=False, icon="circle-off")
 MERGED = Stage("merged", _("已并案"), open=False, icon="git-merge")
+
+DUTY, UNTOLD = statute("个人信息保护法", 34), statute("个人信息保护法", 35)
+"""A state organ looks within its lawful duties (34), and tells the person unless telling would hinder them (35)."""
 
 NATURES = {"help": _("求助"), "complaint": _("投诉"), "advice": _("建议"), "question": _("咨询"), "report": _("举报")}
 CHANNELS = {"portal": _("网上"), "call": _("来电"), "grid": _("网格"), "import": _("导入"), "visit": _("来访")}
@@ -112,10 +129,11 @@ class Request(Record):
         lists=("category", "nature"),
         filters=("category", "nature", "channel", "rating"),
         purposes=(
-            ("contact", _("联系诉求人了解情况")),
-            ("visit", _("约定上门或现场查看")),
-            ("reply", _("告知办理结果")),
-            ("verify", _("核实身份或重复诉求")),
+            Purpose("contact", _("联系诉求人了解情况"), DUTY),
+            Purpose("visit", _("约定上门或现场查看"), DUTY),
+            Purpose("reply", _("告知办理结果"), DUTY),
+            Purpose("verify", _("核实身份或重复诉求"), DUTY),
+            Purpose("inquire", _("核查办理中的违规，核查期间不告知本人"), UNTOLD, by=(MANAGER,), sealed=90),
         ),
         public=("detail", "category", "address", "answer", "rating"),
     )

@@ -25,7 +25,7 @@ from gongzhi.kernel.models import (
     SignInTry,
     Subtree,
 )
-from gongzhi.kernel.service import Record
+from gongzhi.kernel.service import Record, services
 
 _OPEN = (SignInTry, Rate)  # counters, not records
 _APPEND = ("entry", "disclosure", "leaf", "subtree", "checkpoint", "cosignature")
@@ -36,10 +36,20 @@ _UNSEEN = (RegisterWords, Lending, SecondFactor, RecoveryCode, PasswordLink, Out
 """What the application's role does not read at all: functions answer for them."""
 
 _ON_RECORD = "EXISTS (SELECT FROM public.register r WHERE r.id = {column})"
-_SOMEONE = (
-    "coalesce(current_setting('gz.post', true), '') <> '' OR coalesce(current_setting('gz.follow', true), '') <> ''"
+_POST = "coalesce(current_setting('gz.post', true), '') <> ''"
+_SOMEONE = f"{_POST} OR coalesce(current_setting('gz.follow', true), '') <> ''"
+_LOOKS = (
+    f"EXISTS (SELECT FROM public.register r WHERE r.id = disclosure.record_id AND ({_POST} OR ("
+    "coalesce(disclosure.sealed_until, '-infinity') <= now() AND EXISTS (SELECT FROM public.party p "
+    "WHERE p.id = disclosure.party_id AND (r.service, p.role) IN ({asking})))))"
+)
+"""Who works on a record sees every look in it; the holder of its follow-up code those at the own fields that no seal hides."""
+_ENTRIES = (
+    f"{_ON_RECORD.format(column='record_id')} AND (action <> 'disclose' OR {_POST} OR EXISTS ("
+    "SELECT FROM public.disclosure d WHERE d.record_id = entry.record_id AND d.at = entry.at))"
 )
 _RULES = {
+    "entry": _ENTRIES,
     "register": "kernel.sees(place_path, agency_id, id) AND service <> 'directory'",
     "link": f"{_ON_RECORD.format(column='a_id')} AND {_ON_RECORD.format(column='b_id')}",
     "account": _SOMEONE,
@@ -47,8 +57,14 @@ _RULES = {
     "notice": "agency_id = nullif(current_setting('gz.agency', true), '')::bigint",
     "notice_read": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
     "contact": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
-    "outbox_position": "coalesce(current_setting('gz.post', true), '') <> ''",
+    "outbox_position": _POST,
 }
+
+
+def asking() -> str:
+    """Return each service and the role of the party that holds its follow-up codes, as rows for IN."""
+    held = [(service.code, service.asking) for service in services().values() if service.asking]
+    return ", ".join(f"('{code}', '{role}')" for code, role in held) or "('', '')"
 
 
 def behind_the_door() -> list[Any]:
@@ -99,6 +115,8 @@ def rule(model: Any) -> str | None:
         return None
     if model in _UNSEEN:
         return "false"
+    if table == "disclosure":
+        return _LOOKS.replace("{asking}", asking())
     if table in _RULES:
         return _RULES[table]
     return _ON_RECORD.format(column="record_id")

@@ -18,14 +18,14 @@ from gongzhi.kernel.generate_many import function_for_many
 from gongzhi.kernel.install.citypack import load_city, other_city
 from gongzhi.kernel.install.constraints import check_constraints
 from gongzhi.kernel.install.indexes import indexes
-from gongzhi.kernel.install.rights import grants, policies, without_policies
+from gongzhi.kernel.install.rights import asking, grants, policies, without_policies
 from gongzhi.kernel.pack import load_pack
+from gongzhi.kernel.purposes import purpose_rows
 from gongzhi.kernel.roles import Scope
 from gongzhi.kernel.seals.leaf import leaf_sql
 from gongzhi.kernel.service import services
 
 _LOCK = 0x676F6E677A6869  # one installation at a time
-_DISCLOSING = (roles.OPERATOR, roles.HANDLER, roles.CENTRE, roles.MANAGER, roles.GRID)
 
 
 class InstallError(Exception):
@@ -197,5 +197,6 @@ def _script(name: str) -> str:
         .replace("{leaf}", leaf_sql("n"))
         .replace("{erasing}", blanking())
         .replace("{retention}", periods())
-        .replace("{disclosing_roles}", quoted(*(role.code for role in _DISCLOSING)))
+        .replace("{purposes}", purpose_rows(services()))
+        .replace("{asking}", asking())
     )

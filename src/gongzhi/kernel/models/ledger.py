@@ -87,8 +87,12 @@ class Disclosure(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     purpose = models.CharField(max_length=40)
+    basis = models.CharField(max_length=80, default="", db_default="")
+    """The rule that allowed it, as the register cites it (``procedure.Source``); "" for looks of before this was kept."""
     fields = models.CharField(max_length=200)
     at = models.DateTimeField()
+    sealed_until = models.DateTimeField(null=True)
+    """Until when the person is not shown it; None: it is shown at once."""
     xid = models.BigIntegerField()
 
     class Meta:

@@ -48,19 +48,28 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY cardinality(s.shared) DESC, r.opened_at DESC LIMIT p_limit
 $$;
 
--- First step of a disclosure: write down who looks, at what, for which purpose. Answers false where it may not be: an
--- e-mail address is opened by the clock alone, to tell the person, and the clock opens nothing else.
+-- First step of a disclosure: write down who looks, at what, for which purpose of the service's list. Answers false where it
+-- may not be: the list does not have the purpose for this role, or its seal has no end or too late a one; an e-mail address is
+-- opened by the clock alone, to tell the person, and the clock opens nothing else. The basis is kept as it is cited today.
 CREATE FUNCTION kernel.ask(p_post bigint, p_party uuid, p_disclosure uuid, p_entry uuid, p_at timestamptz,
-                           p_purpose text, p_fields text, p_body text) RETURNS boolean
+                           p_purpose text, p_fields text, p_body text, p_sealed bytea DEFAULT NULL,
+                           p_until timestamptz DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     a record;
     r record;
+    v_basis text;
 BEGIN
     SELECT * INTO a FROM kernel.reach(p_post);
-    IF NOT FOUND OR NOT (CASE WHEN a.role = 'clock' THEN p_fields = 'mail' AND p_purpose = 'told'
-                              ELSE a.role IN ({disclosing_roles}) AND 'mail' <> ALL (string_to_array(p_fields, ' ')) END)
+    IF NOT FOUND OR NOT (CASE WHEN a.role = 'clock' THEN p_fields = 'mail'
+                              ELSE 'mail' <> ALL (string_to_array(p_fields, ' ')) END)
     THEN RETURN false; END IF;
+    SELECT u.basis INTO v_basis FROM public.party p JOIN public.register g ON g.id = p.record_id
+      JOIN (VALUES {purposes}) AS u(service, code, roles, sealed, basis) ON u.service = g.service AND u.code = p_purpose
+     WHERE p.id = p_party AND a.role = ANY (string_to_array(u.roles, ' '))
+       AND CASE WHEN u.sealed = 0 THEN p_until IS NULL
+                ELSE p_until > now() AND p_until < now() + make_interval(days => u.sealed + 1) END;
+    IF NOT FOUND THEN RETURN false; END IF;
     UPDATE public.register g
        SET entries = g.entries + 1, head = sha256(g.head || convert_to(p_body, 'UTF8'))
       FROM public.party p
@@ -69,13 +78,27 @@ BEGIN
     RETURNING g.id, g.stage, new.version, new.entries, new.head INTO r;
     IF NOT FOUND THEN RETURN false; END IF;
     INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
-                              version, alg, body, hash)
+                              version, alg, body, hash, sealed)
     VALUES (p_entry, r.id, r.entries, p_at, p_post, a.account, a.agency, 'disclose', r.stage, r.stage, r.version,
-            'sha256', p_body, r.head);
-    INSERT INTO public.disclosure (id, party_id, record_id, post_id, account_id, agency_id, purpose, fields, at)
-    VALUES (p_disclosure, p_party, r.id, p_post, a.account, a.agency, p_purpose, p_fields, p_at);
+            'sha256', p_body, r.head, p_sealed);
+    INSERT INTO public.disclosure (id, party_id, record_id, post_id, account_id, agency_id, purpose, basis, fields, at,
+                                   sealed_until)
+    VALUES (p_disclosure, p_party, r.id, p_post, a.account, a.agency, p_purpose, v_basis, p_fields, p_at, p_until);
     RETURN true;
 END $$;
+
+-- Who looked at the person whose matter it is, the newest look first: answers to the holder of the follow-up code alone. Names
+-- no clerk, but agency and role; a look under a seal is there from the day on which the seal ends.
+CREATE FUNCTION kernel.looked(p_number text, p_follow bytea)
+RETURNS TABLE (at timestamptz, agency text, role text, purpose text, basis text, fields text, sealed_until timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT d.at, g.title::text, t.role::text, d.purpose::text, d.basis::text, d.fields::text, d.sealed_until
+    FROM public.register r JOIN public.party p ON p.record_id = r.id AND (r.service, p.role) IN ({asking})
+    JOIN public.disclosure d ON d.party_id = p.id
+    JOIN public.post t ON t.id = d.post_id JOIN public.agency g ON g.id = d.agency_id
+    WHERE r.number = p_number AND r.follow = p_follow AND (d.sealed_until IS NULL OR d.sealed_until <= now())
+    ORDER BY d.at DESC, d.id DESC
+$$;
 
 -- Second step: the ciphertext, only once the transaction that wrote the disclosure has committed, only to the post that
 -- asked, within ten minutes. In one transaction a rollback would keep the name and lose the log.

@@ -22,8 +22,8 @@ from gongzhi.kernel.generate import PART
 from gongzhi.kernel.history import Line, timeline
 from gongzhi.kernel.keys import KeyDestroyed, Tampered
 from gongzhi.kernel.models import Attachment, Link, Party, Register, Task
+from gongzhi.kernel.parties import choices
 from gongzhi.kernel.procedure import Action, Stage
-from gongzhi.kernel.roles import STAFF
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Missing
 from gongzhi.web.asked import Asked
@@ -260,7 +260,7 @@ def render_record(
     return page(
         request, actor, "web/console/record.html", status=status, record=record, service=record.service, facts=short,
         texts=texts, lines=lines, steps=steps(record, lines), main=main, always=always, people=people(record),
-        may_look=any(role.code == actor.role for role in STAFF if role.code != "admin"),
+        may_look=bool(choices(record.service, actor)),
         tasks=list(Task.objects.filter(record=record).select_related("agency").order_by("due_at")),
         files=[(line, file) for line in lines for file in line.files], tied=tied, doing=doing, said=said,
         conflict=conflict, code=code, whole=whole, parts=parts_of(actor, record, links), suggestion=suggestion, added=added,
