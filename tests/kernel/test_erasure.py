@@ -3,21 +3,23 @@
 import gzip
 import subprocess
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from gongzhi.cli import worker
 from gongzhi.home import home
 from gongzhi.kernel import erasure
 from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.context import acting, follow_code, following, portal_actor
+from gongzhi.kernel.dates import day
 from gongzhi.kernel.history import FORGOTTEN, timeline
 from gongzhi.kernel.models import Attachment, Party, Register
 from gongzhi.kernel.parties import ask
-from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.kernel.refusals import Absent, Conflict, Invalid
 from gongzhi.kernel.seals.proofs import export
 from gongzhi.kernel.seals.replay import replay
 from gongzhi.kernel.seals.sealing import seal
@@ -144,6 +146,131 @@ def test_what_ends_is_listed_and_erased_for_its_period(told: Done, owner: Any) -
     assert (found.service, found.ends_at > found.closed_at) == ("request", True)
     erasure.erase(told.number, "period")
     assert told.number not in {one.number for one in erasure.ending(timezone.now() + timedelta(days=1))}
+
+
+def hold(crew: People, record: Any, until: date, actor: Any = None) -> Done:
+    form = {"reason": "案件在审", "held_until": until.isoformat()}
+    return act(actor or crew.manager, "request", "hold", record=record, form=form)
+
+
+def over(owner: Any, record: Any) -> None:
+    """Let the record's period be over."""
+    with owner.cursor() as cursor:
+        cursor.execute("UPDATE register SET closed_at = closed_at - interval '11 years' WHERE id = %s", [record])
+
+
+def test_what_is_held_is_not_erased_for_any_reason_until_the_hold_ends(crew: People, told: Done, owner: Any) -> None:
+    today = timezone.localdate()
+    hold(crew, told.record, today + timedelta(days=30))
+    over(owner, told.record)
+    for because in erasure.BECAUSE:
+        with pytest.raises(Invalid, match="已暂缓销毁，保留到"):
+            erasure.erase(told.number, because)
+    with owner.cursor() as cursor:
+        cursor.execute("SELECT kernel.system_post('clock')")
+        clock = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT kernel.erase(%s, r.id, r.version, gen_random_uuid(), now(), '{}', 'x') FROM register r WHERE r.id = %s",
+            [clock, told.record],
+        )
+        assert cursor.fetchone() == (None,)
+    found = next(one for one in erasure.ending(timezone.now()) if one.number == told.number)
+    assert found.held_until == today + timedelta(days=30)
+    assert told.number not in {one.number for one in erasure.ending(timezone.now(), free=True)}
+    erasure.erase_ended()
+    with acting(crew.handler):
+        row = Register.objects.get(pk=told.record)
+        assert (row.held, row.erased) == (True, False)
+        line = timeline(row, crew.handler)[0]
+        assert (line.action, line.words) == ("hold", [("理由", "案件在审")])
+        assert ("保留到", day(found.held_until)) in line.facts
+    with owner.cursor() as cursor:  # the day has passed
+        cursor.execute("UPDATE register SET held_until = %s WHERE id = %s", [today - timedelta(days=1), told.record])
+    assert erasure.erase_ended() >= 1
+    with acting(crew.handler):
+        assert Register.objects.get(pk=told.record).erased
+
+
+def test_a_hold_is_released_by_who_may_set_it(crew: People, told: Done, owner: Any) -> None:
+    today = timezone.localdate()
+    for actor in (crew.operator, crew.handler, crew.admin, crew.grid):
+        with pytest.raises(Absent):
+            hold(crew, told.record, today, actor)
+    for wrong in (today - timedelta(days=1), date.max, today + timedelta(days=2000)):
+        with pytest.raises(Invalid) as refused:
+            hold(crew, told.record, wrong)
+        assert list(refused.value.errors) == ["held_until"]
+    with pytest.raises(Conflict):
+        act(crew.manager, "request", "release", record=told.record, form={"reason": "没有暂缓"})
+    hold(crew, told.record, today)
+    hold(crew, told.record, today + timedelta(days=3))
+    act(crew.manager, "request", "release", record=told.record, form={"reason": "案件已结"})
+    over(owner, told.record)
+    assert erasure.erase_ended() >= 1
+    with acting(crew.handler):
+        assert Register.objects.get(pk=told.record).erased
+    with pytest.raises(Conflict):
+        hold(crew, told.record, today)
+    with following(told.number, told.follow) as record:
+        assert record is None
+
+
+def test_a_hold_that_was_changed_behind_its_entry_is_found(crew: People, request_in: Make, owner: Any) -> None:
+    held = request_in("working")
+    hold(crew, held.record, timezone.localdate() + timedelta(days=30))
+    seal()
+    report = verify(seal_keys().verifiers)
+    replay(report)
+    assert not [one for one in report.findings if one.number == held.number]
+    with owner.cursor() as cursor:
+        cursor.execute("UPDATE register SET held_until = NULL WHERE id = %s", [held.record])
+    report = verify(seal_keys().verifiers)
+    replay(report)
+    assert [one.detail for one in report.findings if one.number == held.number] == ["held_until"]
+    with owner.cursor() as cursor:
+        cursor.execute(
+            "UPDATE register SET held_until = %s WHERE id = %s",
+            [timezone.localdate() + timedelta(days=30), held.record],
+        )
+
+
+def test_the_worker_erases_in_steps_that_may_be_broken_off(
+    crew: People, request_in: Make, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erasure.erase_ended()
+    made = [request_in("closed") for _ in range(5)]
+    for one in made:
+        over(owner, one.record)
+    assert erasure.erase_ended(limit=2) == 2
+    real = erasure.erase
+    with monkeypatch.context() as patch:
+        calls = iter([None, OSError("cut off")])
+
+        def cut(number: str, because: str) -> None:
+            if (error := next(calls)) is not None:
+                raise error
+            real(number, because)
+
+        patch.setattr(erasure, "erase", cut)
+        with pytest.raises(OSError, match="cut off"):
+            erasure.erase_ended()
+    assert erasure.erase_ended() == 2
+    assert erasure.erase_ended() == 0
+    with acting(crew.handler):
+        rows = Register.objects.filter(pk__in=[one.record for one in made])
+        assert {row.erased for row in rows} == {True}
+        assert {timeline(row, crew.handler)[0].facts[0][1] for row in rows} == {"保存期限已满"}
+
+
+def test_a_city_may_erase_by_hand_alone(request_in: Make, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = request_in("closed")
+    over(owner, made.record)
+    monkeypatch.setenv("GONGZHI_ERASURE", "by-hand")
+    worker._erase()
+    assert made.number in {one.number for one in erasure.ending(timezone.now(), free=True)}
+    monkeypatch.delenv("GONGZHI_ERASURE")
+    worker._erase()
+    assert made.number not in {one.number for one in erasure.ending(timezone.now(), free=True)}
 
 
 def test_the_application_erases_nothing_by_itself(crew: People, told: Done) -> None:

@@ -135,6 +135,8 @@ class Lab:
             return self.link_to(held, actor)
         if action.effect is Effect.TASK_DONE and name == "task_id":
             return self.task(held, actor)
+        if action.effect is Effect.HOLD and name == "held_until":
+            return (timezone.localdate() + timedelta(days=30 + 9 * other)).isoformat()
         if isinstance(asked, AgencyField):
             agencies = self.people.agencies
             return agencies["b"] if held and held.agency == agencies["a"] else agencies["a"]

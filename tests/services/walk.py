@@ -4,17 +4,18 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from gongzhi.kernel.procedure import SAME, Action, Clock
+from gongzhi.kernel.procedure import SAME, Action, Clock, Effect
 from gongzhi.kernel.service import Service
 
 
 @dataclass(frozen=True)
 class State:
-    """What decides which actions are possible: the stage, the columns that guards look at, whether the clock stands still."""
+    """What decides which actions are possible: the stage, the columns that guards look at, whether the clock stands, whether it is held."""
 
     stage: str = ""
     columns: tuple[tuple[str, int], ...] = ()
     paused: bool = False
+    held: bool = False
 
 
 class Walk:
@@ -49,6 +50,8 @@ class Walk:
             return None
         if (action.clock is Clock.PAUSE and state.paused) or (action.clock is Clock.RESUME and not state.paused):
             return None
+        if action.effect is Effect.RELEASE and not state.held:
+            return None
         for name, value in columns.items():
             said = self.written(action, name) if name in self.service.form(action).columns else value
             columns[name] = (
@@ -56,7 +59,8 @@ class Walk:
             )  # so that a walk ends
         moved = action.target is not SAME
         paused = (state.paused and not moved and action.clock is not Clock.RESUME) or action.clock is Clock.PAUSE
-        return State(action.target.code if moved else state.stage, tuple(columns.items()), paused)
+        held = action.effect is Effect.HOLD or (state.held and action.effect is not Effect.RELEASE)
+        return State(action.target.code if moved else state.stage, tuple(columns.items()), paused, held)
 
     def to(self, stage: str) -> tuple[str, ...]:
         """Return the shortest way to the stage. Raises LookupError."""

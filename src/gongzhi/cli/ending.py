@@ -37,15 +37,24 @@ def run_retention(chosen: argparse.Namespace) -> int:
         from gongzhi.kernel.service import service  # noqa: PLC0415
 
         found = list(ending(timezone.now() + timedelta(days=chosen.days)))
-        rows = [(one.number, str(service(one.service).title), day(one.closed_at), day(one.ends_at)) for one in found]
+        rows = [
+            (one.number, str(service(one.service).title), day(one.closed_at), day(one.ends_at), day(one.held_until))
+            for one in found
+        ]
+        today = timezone.localdate()
+        held = sum(one.held_until is not None and one.held_until >= today for one in found)
         hang_up()
     if rows:
-        say(table((_("编号"), _("业务"), _("办结日期"), _("保存到")), rows))
+        say(table((_("编号"), _("业务"), _("办结日期"), _("保存期限"), _("暂缓销毁到")), rows))
     say(_("今后 {days} 天以内有 {count:,} 条记录的保存期限届满。").format(days=chosen.days, count=len(rows)))
+    say(_("其中 {count:,} 条正在暂缓销毁；其余到期后由后台自动销毁。").format(count=held))
     if chosen.json:
         tell(
-            [{"number": o.number, "service": o.service, "closed_at": o.closed_at, "ends_at": o.ends_at} for o in found]
-        )
+            [
+                {"number": o.number, "service": o.service, "closed_at": o.closed_at, "ends_at": o.ends_at, "held_until": o.held_until}
+                for o in found
+            ]
+        )  # fmt: skip
     return GOOD
 
 

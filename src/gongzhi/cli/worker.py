@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,11 +18,14 @@ from gongzhi.cli.database import hang_up
 from gongzhi.intake import jobs
 from gongzhi.kernel import worker
 from gongzhi.kernel.context import NoPost
+from gongzhi.kernel.erasure import erase_ended
 from gongzhi.kernel.keys import KeyFileError
 from gongzhi.kernel.limits import sweep
 from gongzhi.kernel.seals.sealing import SealError, seal
 
 JOBS = (jobs.import_table, jobs.sweep_imports)  # imported, so that the queue knows them
+BY_HAND = "by-hand"
+"""Value of ``GONGZHI_ERASURE`` in a city that erases with ``gongzhi erase`` alone."""
 log = logging.getLogger("gongzhi.worker")
 
 
@@ -85,6 +89,11 @@ def _seal() -> None:
         log.error("seal: %s", error)  # said again at every round, until somebody looks
 
 
+def _erase() -> None:
+    if os.environ.get("GONGZHI_ERASURE", "") != BY_HAND:
+        erase_ended()
+
+
 def _publish() -> None:
     try:
         checkpoints.publish()
@@ -100,5 +109,7 @@ def _channels() -> None:
 
 
 # Seconds between two rounds. What speaks to servers outside has a thread of its own: they may take their time.
-_INSIDE: Mapping[Callable[[], object], float] = {_tell: 1.0, _deadlines: 60.0, _seal: 60.0, sweep: 3600.0}
+_INSIDE: Mapping[Callable[[], object], float] = {
+    _tell: 1.0, _deadlines: 60.0, _seal: 60.0, _erase: 60.0, sweep: 3600.0,
+}  # fmt: skip
 _OUTSIDE: Mapping[Callable[[], object], float] = {_channels: 2.0, _publish: 60.0, outgoing.sweep: 3600.0}

@@ -42,6 +42,10 @@ def why_not(action: Action, actor: Actor, record: Register, facts: Any) -> str:
         return _("计时已经暂停。")
     if action.clock is Clock.RESUME and not record.paused_at:
         return _("计时没有暂停。")
+    if action.effect is Effect.HOLD and record.erased:
+        return _("内容已经销毁。")
+    if action.effect is Effect.RELEASE and record.held_until is None:
+        return _("没有暂缓销毁。")
     if action.guard and not action.guard.holds(getattr(facts, action.guard.column)):
         fact = record.service.facts.get(action.guard.column)
         return _("条件不满足：{what}。").format(what=fact.verbose_name if fact else action.guard.column)

@@ -8,7 +8,7 @@ their day until their master key is dropped (``kernel.rotation``).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
@@ -19,6 +19,7 @@ from uuid_utils.compat import uuid7
 from gongzhi.kernel.act import execute
 from gongzhi.kernel.canonical import canonical
 from gongzhi.kernel.context import acting, clock_actor
+from gongzhi.kernel.dates import day
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.service import Service, services
@@ -29,6 +30,8 @@ BECAUSE: Mapping[str, str] = {
     "period": later("保存期限已满"), "person": later("本人要求删除（个人信息保护法第四十七条）"), "court": later("法院或上级机关决定"),
 }  # fmt: skip
 """Why a record is erased, by code."""
+BATCH = 200
+"""Records that the worker erases in one round."""
 GONE = later("（已销毁）")
 """Stands where a text has to stand."""
 
@@ -41,17 +44,23 @@ class Ending:
     service: str
     closed_at: datetime
     ends_at: datetime
+    held_until: date | None
+    """The last day of a hold, also one that has passed."""
 
 
 def erase(number: str, because: str) -> None:
-    """Erase a closed record. Raises Absent (none, or erased already), Invalid (still open, or no such reason)."""
+    """Erase a closed record. Raises Absent (none, or erased already), Invalid (still open, held, or no such reason)."""
     if because not in BECAUSE:
         raise Invalid({"because": [_("请说明销毁的原因：{codes}。").format(codes="、".join(BECAUSE))]})
     clock = clock_actor()
     with acting(clock):
         row = Register.objects.filter(number=number.strip().upper()).first()
-    if row is None:
+    if row is None or row.erased:
         raise Absent
+    if row.held:
+        raise Invalid(
+            {"number": [_("{number} 已暂缓销毁，保留到 {day}，现在不能销毁。").format(number=row.number, day=day(row.held_until))]}
+        )
     if row.closed_at is None:
         raise Invalid({"number": [_("{number} 还没有办结，不能销毁。").format(number=row.number)]})
     if because == "period" and not _over(row):
@@ -81,12 +90,27 @@ def _over(row: Register) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def ending(until: datetime, limit: int = 10_000) -> Iterator[Ending]:
-    """Yield the closed records whose period ends until this moment, the first to end first."""
+def erase_ended(limit: int = BATCH) -> int:
+    """Erase the closed records whose period is over and that nobody holds, at most ``limit`` of them; return how many.
+
+    Each is a transaction of its own, so that it may be broken off anywhere and goes on where it was.
+    """
+    done = 0
+    for one in ending(timezone.now(), limit, free=True):
+        try:
+            erase(one.number, "period")
+        except (Absent, Invalid):
+            continue  # somebody held, reopened or erased it in between
+        done += 1
+    return done
+
+
+def ending(until: datetime, limit: int = 10_000, *, free: bool = False) -> Iterator[Ending]:
+    """Yield the closed records whose period ends until this moment, the first to end first; ``free``: without those held today."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT number, service, closed_at, ends_at FROM kernel.ending(%s, %s, %s)",
-            [clock_actor().post, until, limit],
+            "SELECT number, service, closed_at, ends_at, held_until FROM kernel.ending(%s, %s, %s, %s)",
+            [clock_actor().post, until, limit, free],
         )
         rows: list[Any] = cursor.fetchall()
     for row in rows:

@@ -76,6 +76,8 @@ def parameters_of(service: Service, action: Action) -> list[tuple[str, str]]:
             made += [("task", "uuid"), ("task_title", "text"), ("task_due", "timestamptz")]
         case Effect.TASK_DONE:
             made.append(("task", "uuid"))
+        case Effect.HOLD:
+            made.append(("held_until", "date"))
     if action.creates or any(fact.search for fact in form.columns.values()):
         made.append(("words", "text"))
     return made + [(f"f_{name}", form.columns[name].sql) for name in form.columns]
@@ -243,6 +245,8 @@ def _changes(service: Service, action: Action) -> list[str]:
         made.append("paused_at = NULL")
     if action.effect is Effect.ESCALATE:
         made.append("alert = least(r.alert + 1, 3)")
+    if action.effect in (Effect.HOLD, Effect.RELEASE):
+        made.append(f"held_until = {'p_held_until' if action.effect is Effect.HOLD else 'NULL'}")
     return made
 
 
@@ -262,6 +266,10 @@ def _conditions(service: Service, action: Action) -> list[str]:
         made.append("r.paused_at IS NULL")
     if action.clock is Clock.RESUME:
         made.append("r.paused_at IS NOT NULL")
+    if action.effect is Effect.HOLD:
+        made.append("NOT r.erased AND p_held_until IS NOT NULL")
+    if action.effect is Effect.RELEASE:
+        made.append("r.held_until IS NOT NULL")
     return made
 
 

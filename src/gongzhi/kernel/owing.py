@@ -1,19 +1,25 @@
 """What follows from an action: who owes the record, until when, and what is written beside it."""
 
+from datetime import date, timedelta
 from typing import cast
 from uuid import UUID
 
 import orjson
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel import workdays
 from gongzhi.kernel.context import acting
+from gongzhi.kernel.dates import day
 from gongzhi.kernel.draft import Draft
 from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.procedure import CITY, SAME, Clock, Effect, Gives
 from gongzhi.kernel.refusals import Invalid
 from gongzhi.kernel.roles import CLOCK
+
+MOST_HELD = 5 * 366
+"""Days of the longest hold; a longer one is renewed, so that somebody looks at it again."""
 
 
 def agency(draft: Draft) -> int | None:
@@ -117,3 +123,16 @@ def effect(draft: Draft) -> None:
                 arguments["task"] = UUID(str(values["task_id"]))
             except ValueError:
                 raise Invalid({"task_id": [_("没有这项任务。")]}) from None
+        case Effect.HOLD:
+            arguments["held_until"] = _held(values["held_until"])
+
+
+def _held(until: date) -> date:
+    """Return the last day of a hold. Raises Invalid: a hold ends, and not before it begins."""
+    today = timezone.localdate()
+    last = today + timedelta(days=MOST_HELD)
+    if not today <= until <= last:
+        raise Invalid(
+            {"held_until": [_("应在今天到 {last} 之间；到时还要保留，可以再办一次。").format(last=day(last))]}
+        )
+    return until

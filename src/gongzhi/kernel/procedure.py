@@ -111,6 +111,8 @@ class Effect(StrEnum):
     TASK_DONE = "task_done"
     ESCALATE = "escalate"
     MORE = "more"  # the city's own fields
+    HOLD = "hold"  # nobody erases the record until a day
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)

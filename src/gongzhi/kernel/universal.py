@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gongzhi.kernel.fields import Line, Text, Whole
+from gongzhi.kernel.fields import Day, Line, Text, Whole
 from gongzhi.kernel.forms import Form
 from gongzhi.kernel.procedure import ANY, SAME, Action, Effect
 from gongzhi.kernel.roles import CENTRE, CLOCK, GRID, HANDLER, LOADER, MANAGER, OPERATOR
@@ -55,6 +55,19 @@ class More(Form):
     """The city's own fields of the service (``kernel.extras``)."""
 
 
+class Hold(Form):
+    """Why the record must not be erased although its period ends, and until when."""
+
+    reason: Any = Text(later("理由"), max_length=1000, help_text=later("例如：案件正在审理，法院要求保留。"))
+    held_until: Any = Day(later("保留到"), help_text=later("含当天。过了这一天，保存期限已满的记录会自动销毁。"))
+
+
+class Release(Form):
+    """Why the record need not be held any longer."""
+
+    reason: Any = Text(later("理由"), max_length=1000)
+
+
 UNIVERSAL: tuple[Action, ...] = (
     Action("note", ANY, SAME, _TEAM, later("备注"), Note, hint=later("只有能看到这条记录的工作人员能看到备注。")),
     Action("attach", ANY, SAME, _TEAM, later("补充附件"), Attach, files=True),
@@ -71,5 +84,16 @@ UNIVERSAL: tuple[Action, ...] = (
         effect=Effect.MORE,
         hint=later("本市为这项业务另设的栏目。"),
     ),
+    Action(
+        "hold",
+        ANY,
+        SAME,
+        (MANAGER, CENTRE),
+        later("暂缓销毁"),
+        Hold,
+        effect=Effect.HOLD,
+        hint=later("保存期限满了也不销毁，直到所填的日期；本人要求删除时也一样。"),
+    ),
+    Action("release", ANY, SAME, (MANAGER, CENTRE), later("解除暂缓"), Release, effect=Effect.RELEASE),
     Action("escalate", ANY, SAME, (MANAGER, CENTRE, CLOCK), later("催办"), Escalate, effect=Effect.ESCALATE),
 )

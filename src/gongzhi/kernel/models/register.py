@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from gongzhi.kernel.models.people import Agency, Post
 from gongzhi.kernel.models.places import Place
@@ -47,6 +48,9 @@ class Register(models.Model):
     entries = models.IntegerField()
     head = models.BinaryField()
     follow = models.BinaryField(null=True)
+    held_until = models.DateField(null=True)
+    """The last day on which nobody may erase it (``universal.Hold``); None, or a day that has passed: no hold."""
+    erased = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         """Partial indexes serve the open records that queues and boards ask for."""
@@ -59,6 +63,11 @@ class Register(models.Model):
             models.Index(fields=["due_at"], name="register_open_due", condition=Q(closed_at=None)),
             models.Index(fields=["service_code", "-opened_at"], name="register_service_opened"),
             models.Index(fields=["agency", "-opened_at"], name="register_agency_opened"),
+            models.Index(
+                fields=["service_code", "closed_at"],
+                name="register_ending",
+                condition=Q(closed_at__isnull=False, erased=False),
+            ),  # fmt: skip
         ]
 
     def __str__(self) -> str:
@@ -76,6 +85,11 @@ class Register(models.Model):
     def stage(self) -> "Stage":
         """The record's stage."""
         return self.service.procedure.stage(self.stage_code)
+
+    @property
+    def held(self) -> bool:
+        """Whether a hold keeps it from being erased today."""
+        return self.held_until is not None and self.held_until >= timezone.localdate()
 
     @property
     def facts(self) -> Any:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from itertools import batched
 from typing import Any, cast
 
@@ -154,7 +154,7 @@ def _apply(
             service_code=said["service"], number=said["number"], stage_code=said["to"], agency_id=said["agency"],
             place_id=said["place"], lon=None, lat=None, channel=said["set"].get("channel") or "", filed_by_id=said["post"],
             opened_at=now, stage_at=now, paused_at=None, closed_at=None if action.target.open else now, alert=0,
-            due_at=_time(said["due"]), version=1,
+            due_at=_time(said["due"]), version=1, held_until=None, erased=False,
         )  # fmt: skip
         state.facts = {name: _nothing(fact) for name, fact in service.facts.items()}
     else:
@@ -180,7 +180,7 @@ def _apply(
 def _erased(service: Service, said: Mapping[str, Any], state: _State) -> None:
     """The words and persons are gone, and with them the title and the position; whatever stands there now says nothing."""
     state.erased = True
-    state.register.update(version=said["version"], lon=None, lat=None)
+    state.register.update(version=said["version"], lon=None, lat=None, erased=True)
     state.register.pop("title", None)
     state.facts = {name: told for name, told in state.facts.items() if not service.fact(name).words}
     state.more = {name: told for name, told in state.more.items() if not isinstance(told, _Spoken)}
@@ -203,6 +203,10 @@ def _change(action: Action, said: Mapping[str, Any], now: datetime, register: di
         register["paused_at"] = now if action.clock is Clock.PAUSE else None
     if action.effect is Effect.ESCALATE:
         register["alert"] = min(register.get("alert", 0) + 1, 3)
+    if action.effect is Effect.HOLD:
+        register["held_until"] = date.fromisoformat(said["set"]["held_until"])
+    if action.effect is Effect.RELEASE:
+        register["held_until"] = None
 
 
 def _time(text: str | None) -> datetime | None:

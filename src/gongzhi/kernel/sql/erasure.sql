@@ -1,6 +1,6 @@
 -- Erasure: the keys of a closed record and of its persons are destroyed, and what stood in columns is blanked. What is left
 -- are codes, days, places and figures, and a chain that still verifies. Answers the addresses of the attachments whose files
--- go with it; nothing where the record is open, gone, or was changed meanwhile.
+-- go with it; nothing where the record is open, gone, held, or was changed meanwhile.
 CREATE FUNCTION kernel.erase(p_post bigint, p_record uuid, p_version int, p_entry uuid, p_at timestamptz, p_body text,
                              p_gone text) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -14,9 +14,9 @@ BEGIN
     END IF;
     UPDATE public.register g
        SET entries = g.entries + 1, version = g.version + 1, head = sha256(g.head || convert_to(p_body, 'UTF8')),
-           title = p_gone, lon = NULL, lat = NULL, follow = NULL
+           title = p_gone, lon = NULL, lat = NULL, follow = NULL, erased = true
      WHERE g.id = p_record AND g.version = p_version AND g.closed_at IS NOT NULL AND g.service <> 'directory'
-       AND EXISTS (SELECT FROM public.record_key k WHERE k.record_id = g.id AND k.wrapped IS NOT NULL)
+       AND NOT g.erased AND coalesce(g.held_until, '-infinity') < (now() AT TIME ZONE {zone})::date
     RETURNING g.id, g.stage, g.version, g.entries, g.head INTO r;
     IF NOT FOUND THEN RETURN NULL; END IF;
     INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
@@ -34,14 +34,20 @@ BEGIN
     RETURN ARRAY(SELECT t.address::text FROM public.attachment t WHERE t.record_id = r.id);
 END $$;
 
--- Closed records whose period ends until a moment, the first to end first.
-CREATE FUNCTION kernel.ending(p_post bigint, p_until timestamptz, p_limit int)
-RETURNS TABLE (record uuid, number text, service text, closed_at timestamptz, ends_at timestamptz)
+-- Closed records whose period ends until a moment, the first to end first; p_free leaves out what is held today.
+CREATE FUNCTION kernel.ending(p_post bigint, p_until timestamptz, p_limit int, p_free boolean DEFAULT false)
+RETURNS TABLE (record uuid, number text, service text, closed_at timestamptz, ends_at timestamptz, held_until date)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT g.id, g.number::text, g.service::text, g.closed_at, g.closed_at + make_interval(years => t.years)
+    SELECT g.*
     FROM kernel.reach(p_post) a, (VALUES {retention}) AS t(service, years)
-    JOIN public.register g ON g.service = t.service AND g.closed_at IS NOT NULL
-    WHERE a.role = 'clock' AND g.closed_at + make_interval(years => t.years) <= p_until
-      AND EXISTS (SELECT FROM public.record_key k WHERE k.record_id = g.id AND k.wrapped IS NOT NULL)
+    CROSS JOIN LATERAL (
+        SELECT g.id, g.number::text, g.service::text, g.closed_at, g.closed_at + make_interval(years => t.years), g.held_until
+        FROM public.register g
+        WHERE g.service = t.service AND g.closed_at IS NOT NULL AND NOT g.erased
+          AND g.closed_at <= p_until - make_interval(years => t.years) + interval '1 day'
+          AND g.closed_at + make_interval(years => t.years) <= p_until
+          AND NOT (p_free AND coalesce(g.held_until, '-infinity') >= (now() AT TIME ZONE {zone})::date)
+        ORDER BY g.closed_at LIMIT p_limit) g
+    WHERE a.role = 'clock'
     ORDER BY 5, 1 LIMIT p_limit
 $$;
