@@ -39,7 +39,14 @@ UNTOLD = "gongzhi.E020"  # the trial service borrows the columns of requests, wh
 
 
 def found(*actions: Action, **changed: Any) -> set[str | None]:
-    held = {"code": "trial", "desk": "trial", "title": "试", "number": "T{year}{serial:06}", "retention": years(1)}
+    held = {
+        "code": "trial",
+        "desk": "trial",
+        "title": "试",
+        "number": "T{year}{serial:06}",
+        "retention": years(1),
+        "purposes": (VISIT,),
+    }
     facts = changed.pop("facts", None)
     declared = Service(**(held | changed))
     object.__setattr__(declared, "model", service("request").model)
@@ -74,8 +81,8 @@ def test_a_sound_declaration_passes() -> None:
         ((START, END, act("guard", guard=Guard("nowhere", "<", 1))), {}, "gongzhi.E006"),
         ((START, END), {"lists": ("nowhere",)}, "gongzhi.E007"),
         ((START, END), {"title_from": "nowhere"}, "gongzhi.E008"),
-        ((START, END, act("name", form=Named)), {}, "gongzhi.E009"),
-        ((START, END, act("reach", form=Reached)), {"purposes": (VISIT,)}, "gongzhi.E027"),
+        ((START, END, act("name", form=Named)), {"purposes": ()}, "gongzhi.E009"),
+        ((START, END, act("reach", form=Reached)), {}, "gongzhi.E027"),
         ((START, END), {"purposes": (VISIT, VISIT)}, "gongzhi.E028"),
         ((START, END), {"purposes": (Purpose("told", "告知", CITY),)}, "gongzhi.E028"),
         ((START, END), {"purposes": (Purpose("look", "看", CITY, by=(ADMIN,)),)}, "gongzhi.E029"),

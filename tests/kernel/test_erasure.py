@@ -14,6 +14,7 @@ from gongzhi.cli import worker
 from gongzhi.home import home
 from gongzhi.kernel import erasure
 from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.buttons import possible
 from gongzhi.kernel.context import acting, follow_code, following, portal_actor
 from gongzhi.kernel.dates import day
 from gongzhi.kernel.history import FORGOTTEN, timeline
@@ -209,8 +210,10 @@ def test_a_hold_is_released_by_who_may_set_it(crew: People, told: Done, owner: A
     assert erasure.erase_ended() >= 1
     with acting(crew.handler):
         assert Register.objects.get(pk=told.record).erased
-    with pytest.raises(Conflict):
+    with pytest.raises(Invalid, match="内容已经销毁"):
         hold(crew, told.record, today)
+    with acting(crew.manager):
+        assert possible(crew.manager, Register.objects.get(pk=told.record)) == []
     with following(told.number, told.follow) as record:
         assert record is None
 

@@ -76,7 +76,13 @@ def _requests(who: dict[str, Any], place: int, agency: int) -> dict[str, Any]:
                 follow=numbers[f"{name}_code"] if actor is asks else "", at=begun + timedelta(hours=hours) if days else None,
             )  # fmt: skip
             if action == "accept":
-                act(handler, "request", "note", record=done.record, form={"note": "已联系路灯管理所，明天上午到场。"})
+                act(
+                    handler,
+                    "request",
+                    "note",
+                    record=done.record,
+                    form={"note": "已联系路灯管理所（13900000000），明天上午到场。"},
+                )
     _looked_at(handler, numbers["followed"])
     return numbers
 

@@ -31,6 +31,13 @@ def look_at_person(tab: Any) -> None:
     tab.wait_for_selector(".person.open")
 
 
+def choose_purpose(tab: Any) -> None:
+    """State why the numbers in the texts are wanted."""
+    tab.locator("input[name=purpose]").first.check()
+    tab.locator("form.box button[type=submit]").click()
+    tab.wait_for_selector(".words")
+
+
 def pick(tab: Any) -> None:
     """Tick two rows of a list."""
     for row in (0, 1):
@@ -145,6 +152,12 @@ PAGES = [
     Page("record-answer", "zjj", "/work/r/{working}/do/answer"),
     Page("record-answer-wrong", "zjj", "/work/r/{working}/do/answer", send(".error", "#doing form")),
     Page("record-person", "zjj", "/work/r/{working}", look_at_person),
+    Page("record-person-sealed", "manager", "/work/r/{working}", look_at_person),
+    Page("record-words", "zjj", "/work/r/{working}/words"),
+    Page("record-words-wrong", "manager", "/work/r/{working}/words", send(".error", "form.box", note="只想看看")),
+    Page("record-words-shown", "zjj", "/work/r/{late}/words", choose_purpose),
+    Page("record-hold", "manager", "/work/r/{closed}/do/hold"),
+    Page("record-hold-wrong", "manager", "/work/r/{closed}/do/hold", send(".error", "#doing form", reason="案件在审", held_until="2020-01-01")),
     Page("record-closed", "operator", "/work/r/{closed}"),
     Page("record-none", "operator", "/work/r/SQ2026999999", status=404),
     Page("new", "operator", "/work/s/request/new"),

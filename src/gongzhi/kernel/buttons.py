@@ -29,6 +29,8 @@ def why_not(action: Action, actor: Actor, record: Register, facts: Any) -> str:
     """
     if action.creates:
         return _("这一步用来登记新的事项。")
+    if record.erased:
+        return _("内容已经销毁。")
     if action.effect is Effect.MORE and not record.service.extras:
         return _("本市没有给这项业务加自己的栏目。")
     if all(role.code != actor.role for role in action.by):
@@ -42,8 +44,6 @@ def why_not(action: Action, actor: Actor, record: Register, facts: Any) -> str:
         return _("计时已经暂停。")
     if action.clock is Clock.RESUME and not record.paused_at:
         return _("计时没有暂停。")
-    if action.effect is Effect.HOLD and record.erased:
-        return _("内容已经销毁。")
     if action.effect is Effect.RELEASE and record.held_until is None:
         return _("没有暂缓销毁。")
     if action.guard and not action.guard.holds(getattr(facts, action.guard.column)):

@@ -42,10 +42,10 @@ def check_service(service: Service) -> Iterator[CheckMessage]:
             hint="Name a text column of the service, or leave it empty and ask for a title in the form.",
             id="gongzhi.E008",
         )
-    if not service.reasons and any(form.persons for action in service.procedure if (form := _form(service, action))):
+    if not service.reasons:
         yield Error(
-            f"{service.code}: a form names a person, but no purpose of a look is declared.",
-            hint="Add purposes=(Purpose(code, title, basis), …): personal fields are shown for a stated purpose only.",
+            f"{service.code}: no purpose of a look is declared.",
+            hint="Add purposes=(Purpose(code, title, basis), …): persons, and numbers in texts, are shown for one only.",
             id="gongzhi.E009",
         )
     yield from _purposes(service)

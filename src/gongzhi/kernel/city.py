@@ -83,6 +83,8 @@ class City:
     unknown: str = ""
     endings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: Mapping[str, str] = field(default_factory=dict)
+    masked: Mapping[str, str] = field(default_factory=dict)
+    """Patterns of the numbers that tell of a person (``kernel.masking``), by a name of the city's own."""
     second_factor: tuple[str, ...] = ()
     """The roles whose people must sign in with a second factor."""
 
@@ -165,7 +167,7 @@ def _city(code: str, said: Mapping[str, Any], folder: Traversable) -> City:
         _levels(said["levels"]), _calendar(said["calendar"], folder),
         str(said.get("hotline", "")), tuple(map(str, said.get("emergency", ()))), str(said.get("phone", "")), str(said.get("invented", "")),
         str(said.get("unknown", "")), {name: tuple(words) for name, words in said.get("endings", {}).items()},
-        _numbers(said.get("numbers", {})),
+        _numbers(said.get("numbers", {})), _patterns(said.get("masked", {})),
         tuple(str(role) for role in said.get("signin", {}).get("second_factor", ())),
     )  # fmt: skip
 
@@ -192,6 +194,17 @@ def _numbers(said: Mapping[str, Any]) -> dict[str, str]:
     for service, pattern in said.items():
         if not _NUMBER.fullmatch(str(pattern)):
             raise ValueError(f"numbers.{service} {pattern!r}, not like REQ{{year}}{{serial:06}}")
+    return dict(said)
+
+
+def _patterns(said: Mapping[str, Any]) -> dict[str, str]:
+    for name, pattern in said.items():
+        try:
+            empty = re.compile(pattern).fullmatch("") is not None
+        except (re.error, TypeError) as error:
+            raise ValueError(f"masked.{name} {pattern!r}: {error}") from error
+        if empty:
+            raise ValueError(f"masked.{name} {pattern!r}: it finds nothing everywhere")
     return dict(said)
 
 

@@ -20,10 +20,11 @@ from gongzhi.kernel.context import acting, follow_code, follow_hash
 from gongzhi.kernel.draft import Draft, Found
 from gongzhi.kernel.forms import INDEXED_FIELDS, PERSON_FIELDS, WHOLE
 from gongzhi.kernel.generate import takes_more
-from gongzhi.kernel.keys import keyed_hash, new_key, seal_fields, seal_words, unwrap, wrap
+from gongzhi.kernel.keys import KeyDestroyed, keyed_hash, new_key, seal_fields, seal_words, unwrap, wrap
+from gongzhi.kernel.masking import MARK, Ambiguous, masked, restored, unmasked
 from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.models.places import city
-from gongzhi.kernel.procedure import Clock, Gives
+from gongzhi.kernel.procedure import Clock, Effect, Gives
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.roles import GRID, LOADER, OPERATOR, PORTAL
 from gongzhi.kernel.service import service
@@ -46,13 +47,15 @@ def prepare(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> D
     if draft.action.edits:
         form = {**_held(draft), **form}
     _check(draft, form, files)
+    if draft.action.edits or draft.action.effect is Effect.MORE:
+        _restore(draft)
     if draft.service.part_of and draft.action.creates:
         _whole(draft)
     if draft.action.creates:
         _prepare_new(draft)
     elif _needs_look(draft, files):
         draft.found = draft.memo.looks.get((draft.actor.post, draft.record)) or _look(draft)
-        draft.record_key = unwrap(draft.found.wrapped)
+        draft.record_key = _opened(draft.found.wrapped)
     _parties(draft)
     arguments = draft.arguments
     arguments.update(
@@ -83,13 +86,39 @@ def _held(draft: Draft) -> dict[str, Any]:
     """Read what the record holds of the form's columns, for an action that edits them. Raises Absent."""
     if all(role.code != draft.actor.role for role in draft.action.by):
         raise Absent
-    with acting(draft.actor):
+    with acting(draft.actor), unmasked():
         row = draft.service.model._default_manager.filter(pk=cast("UUID", draft.record)).first()
     if row is None:
         raise Absent
     held = draft.service.values(row)
     draft.held = {name: held[name] for name in (*draft.bound.columns, *draft.bound.city.facts)}
     return {name: fact.typed(draft.held[name]) for name, fact in (draft.bound.columns | draft.bound.city.facts).items()}  # type: ignore[operator]
+
+
+def _opened(wrapped: bytes | None) -> bytes:
+    """Return the record's key. Raises Invalid where the record was erased: nothing is said about it any more."""
+    try:
+        return unwrap(wrapped)
+    except KeyDestroyed as error:
+        raise Invalid({"": [_("这件事的内容已经销毁，不能再办理。")]}) from error
+
+
+def _restore(draft: Draft) -> None:
+    """Put numbers back that the form showed masked. Raises Invalid where one may stand for several."""
+    typed = {name: value for name, value in draft.values.items() if isinstance(value, str) and MARK in value}
+    if not typed:
+        return
+    if not draft.held:
+        with acting(draft.actor), unmasked():
+            row = draft.service.model._default_manager.filter(pk=cast("UUID", draft.record)).first()
+            held = draft.service.values(row) if row is not None else {}
+    else:
+        held = draft.held
+    for name, text in typed.items():
+        try:
+            draft.values[name] = restored(text, str(held.get(name) or ""))
+        except Ambiguous as error:
+            raise Invalid({name: [_("“{mark}”可能指不同的号码，请写出完整的号码。").format(mark=error)]}) from error
 
 
 def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> None:
@@ -178,7 +207,9 @@ def _new_title(draft: Draft) -> str | None:
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _TITLE else line[: _TITLE - 1] + "…"
+    return (
+        line if len(line) <= _TITLE else masked(line)[: _TITLE - 1] + "…"
+    )  # half a number would not be masked any more
 
 
 def _parties(draft: Draft) -> None:

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.keys import KeyRing, keyed_hash
+from gongzhi.kernel.masking import unmasked
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.roles import CLOCK, LOADER, PORTAL, ROLES
 
@@ -167,7 +168,7 @@ def following(number: str, code: str) -> Iterator[Register | None]:
         raise ContextError("one transaction reads as one actor")
     token = _current.set(f"follow {number}")
     try:
-        with transaction.atomic():
+        with transaction.atomic(), unmasked():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT kernel.enter_follow(%s, %s)", [number.strip().upper(), follow_hash(code)])
                 row = cursor.fetchone()

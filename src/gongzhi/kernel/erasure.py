@@ -59,7 +59,13 @@ def erase(number: str, because: str) -> None:
         raise Absent
     if row.held:
         raise Invalid(
-            {"number": [_("{number} 已暂缓销毁，保留到 {day}，现在不能销毁。").format(number=row.number, day=day(row.held_until))]}
+            {
+                "number": [
+                    _("{number} 已暂缓销毁，保留到 {day}，现在不能销毁。").format(
+                        number=row.number, day=day(row.held_until)
+                    )
+                ]
+            }
         )
     if row.closed_at is None:
         raise Invalid({"number": [_("{number} 还没有办结，不能销毁。").format(number=row.number)]})

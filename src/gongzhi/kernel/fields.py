@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from gongzhi.kernel import money
 from gongzhi.kernel.codes import titles
 from gongzhi.kernel.dates import day
+from gongzhi.kernel.masking import shown
 from gongzhi.tongue import later
 
 Json = str | int | bool | None
@@ -80,10 +81,18 @@ class Fact:
         return "" if value is None else str(value)
 
 
-class Text(Fact, models.TextField):
-    """Free text of several lines; ``max_length`` in characters, held by form and by CHECK."""
+class _Words(Fact):
+    """Words that a person typed."""
 
     words = True
+
+    def from_db_value(self, value: Any, _expression: Any, connection: Any) -> Any:
+        """Return them with personal numbers masked (``kernel.masking``)."""
+        return shown(value, connection.alias)
+
+
+class Text(_Words, models.TextField):
+    """Free text of several lines; ``max_length`` in characters, held by form and by CHECK."""
 
     def __init__(
         self, verbose_name: Any = None, *, search: bool = False, max_length: int = 4000, **options: Any
@@ -96,10 +105,8 @@ class Text(Fact, models.TextField):
         return super().formfield(**{"widget": forms.Textarea(attrs={"rows": 4}), **options})
 
 
-class Line(Fact, models.CharField):
+class Line(_Words, models.CharField):
     """Free text of one line."""
-
-    words = True
 
     def __init__(
         self, verbose_name: Any = None, *, search: bool = False, max_length: int = 120, **options: Any
@@ -138,6 +145,14 @@ class Whole(Fact, models.IntegerField):
         return super().formfield(**{"min_value": self.least, "max_value": self.most, **options})
 
 
+class DayField(forms.DateField):
+    """A day as it is typed or sent; whatever is neither a text nor a day is refused in a sentence."""
+
+    def to_python(self, value: Any) -> date | None:
+        """Return the day, None where nothing was said. Raises ValidationError."""
+        return super().to_python(value if isinstance(value, str | date) or value is None else str(value))
+
+
 class Day(Fact, models.DateField):  # type: ignore[type-arg]
     """A day of the calendar between 1800 and 2199."""
 
@@ -150,7 +165,12 @@ class Day(Fact, models.DateField):  # type: ignore[type-arg]
     def formfield(self, **options: Any) -> Any:
         """Return a field for a day, in the way the browser's own calendar writes it."""
         return super().formfield(
-            **{"validators": [_in_calendar], "input_formats": ["%Y-%m-%d", "%Y/%m/%d", "%Y年%m月%d日"], **options}
+            **{
+                "form_class": DayField,
+                "validators": [_in_calendar],
+                "input_formats": ["%Y-%m-%d", "%Y/%m/%d", "%Y年%m月%d日"],
+                **options,
+            }
         )
 
     def display(self, value: Any) -> str:

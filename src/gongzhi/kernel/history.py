@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -14,6 +15,7 @@ from gongzhi.kernel.dates import day
 from gongzhi.kernel.erasure import BECAUSE
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
+from gongzhi.kernel.masking import shown
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
 from gongzhi.kernel.parties import NOTE
 from gongzhi.kernel.procedure import cited
@@ -120,7 +122,8 @@ def _spoken(entry: Entry, key: bytes | None, heard: Mapping[str, str]) -> dict[s
         return {}
     if key is None or entry.sealed is None:
         return dict.fromkeys(heard, FORGOTTEN)
-    return {name: str(said["new"]) for name, said in open_words(key, entry.record_id, entry.pk, entry.sealed).items()}
+    heard_words = open_words(key, entry.record_id, entry.pk, entry.sealed)
+    return {name: shown(str(said["new"]), DEFAULT_DB_ALIAS) for name, said in heard_words.items()}
 
 
 def _label(service: Service, labels: Mapping[str, Fact], name: str) -> str:

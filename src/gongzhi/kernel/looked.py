@@ -13,11 +13,14 @@ from django.utils.translation import pgettext
 from gongzhi.kernel.context import follow_hash
 from gongzhi.kernel.forms import PERSON_FIELDS
 from gongzhi.kernel.history import purpose_title
+from gongzhi.kernel.parties import WORDS
 from gongzhi.kernel.procedure import cited
 from gongzhi.kernel.purposes import TOLD
 from gongzhi.kernel.roles import ROLES
 from gongzhi.kernel.service import Service
-from gongzhi.tongue import listed
+from gongzhi.tongue import later, listed
+
+_FIELDS = {**PERSON_FIELDS, WORDS: later("文字里的号码")}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def looked(service: Service, number: str, code: str) -> list[Look]:
     return [
         Look(
             at, agency, _("系统自动") if purpose == TOLD else str(ROLES[role].title), purpose,
-            purpose_title(service, purpose), cited(basis), [str(PERSON_FIELDS[name]) for name in fields.split()], until,
+            purpose_title(service, purpose), cited(basis), [str(_FIELDS[name]) for name in fields.split()], until,
         )
         for at, agency, role, purpose, basis, fields, until in rows
     ]  # fmt: skip

@@ -4,9 +4,11 @@ Two steps, two transactions. In one, a rollback would keep the name and lose the
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -21,13 +23,16 @@ from gongzhi.kernel.context import Actor, ContextError, acting
 from gongzhi.kernel.fields import Line
 from gongzhi.kernel.forms import SHOWN_FIELDS, whole_text
 from gongzhi.kernel.keys import open_field, seal_words, unwrap
-from gongzhi.kernel.models import Party, RecordKey
-from gongzhi.kernel.purposes import TOLD, TOLD_BASIS, Purpose
+from gongzhi.kernel.masking import unmasked
+from gongzhi.kernel.models import Party, RecordKey, Register
+from gongzhi.kernel.purposes import LOOKING, TOLD, TOLD_BASIS, Purpose
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.service import Service
 from gongzhi.tongue import later
 
-NOTE = Line(later("补充说明"), blank=True, max_length=200)
+WORDS = "words"
+"""What is looked at where it is not a person's fields but the record's texts, with the personal numbers in them."""
+NOTE: Any = Line(later("补充说明"), blank=True, max_length=200)
 """Words of one's own beside the purpose; sealed like every remark, for colleagues alone."""
 
 
@@ -58,19 +63,38 @@ def ask(
     _outside()
     with acting(actor):
         found = Party.objects.select_related("record").filter(pk=party).first()
-        if found is None:
-            raise Absent
-        wrapped = RecordKey.objects.filter(record=found.record).values_list("wrapped", flat=True).first()
-    chosen = next((one for one in choices(found.record.service, actor) if one.code == purpose), None)
-    if chosen is None:
-        raise Invalid({"purpose": [_("请选择查看个人信息的用途。")]})
-    why = _Why(chosen.code, str(chosen.basis), _noted(note), _end(chosen, until))
+    if found is None:
+        raise Absent
+    why = _why(found.record.service, actor, purpose, note, until)
     if "mail" in fields:
         raise Invalid({"fields": [_("电子邮箱只用来自动告知结果，不能查看。")]})
     wanted = [name for name in SHOWN_FIELDS if name in (fields or found.known.split())]
     if not wanted or set(fields) - set(found.known.split()):
         raise Invalid({"fields": [_("没有登记这一项个人信息。")]})
-    return _ask(actor, found, why, wanted, wrapped)
+    return _ask(actor, found.record, found.pk, why, wanted)
+
+
+def ask_words(actor: Actor, record: UUID, purpose: str, *, note: str = "", until: date | None = None) -> UUID:
+    """Write down that the actor reads the record's texts with the personal numbers in them.
+
+    Returns the disclosure for ``reading``. Raises as ``ask`` does.
+    """
+    _outside()
+    with acting(actor):
+        found = Register.objects.filter(pk=record).first()
+    if found is None:
+        raise Absent
+    return _ask(actor, found, found.pk, _why(found.service, actor, purpose, note, until), [WORDS])
+
+
+def _why(service: Service, actor: Actor, purpose: str, note: str, until: date | None) -> _Why:
+    """Return the purpose as it is written down. Raises Invalid, and Absent for a role that looks at nobody's fields."""
+    if all(role.code != actor.role for role in LOOKING):
+        raise Absent
+    chosen = next((one for one in choices(service, actor) if one.code == purpose), None)
+    if chosen is None:
+        raise Invalid({"purpose": [_("请选择查看个人信息的用途。")]})
+    return _Why(chosen.code, str(chosen.basis), _noted(note), _end(chosen, until))
 
 
 def _noted(note: str) -> str:
@@ -103,7 +127,7 @@ def mail_of(clock: Actor, party: UUID) -> str:
         found = Party.objects.select_related("record").filter(pk=party).first()
     if found is None or "mail" not in found.known.split():
         raise Absent
-    disclosure = _ask(clock, found, _Why(TOLD, TOLD_BASIS), ["mail"])
+    disclosure = _ask(clock, found.record, found.pk, _Why(TOLD, TOLD_BASIS), ["mail"])
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM kernel.take_mail(%s, %s)", [clock.post, disclosure])
         row = cursor.fetchone()
@@ -112,20 +136,22 @@ def mail_of(clock: Actor, party: UUID) -> str:
     return open_field(unwrap(row[1]), row[0], "mail", row[2])
 
 
-def _ask(actor: Actor, party: Party, why: _Why, wanted: Sequence[str], wrapped: bytes | None = None) -> UUID:
-    """Commit the disclosure and return it. Raises Absent."""
-    record = party.record
+def _ask(actor: Actor, record: Register, of: UUID, why: _Why, wanted: Sequence[str]) -> UUID:
+    """Commit the disclosure and return it; ``of`` is the party, or the record itself. Raises Absent."""
     disclosure, entry, now = uuid7(), uuid7(), timezone.now()
     heard, sealed = {}, None
     if why.note:
         salt = secrets.token_bytes(SALT_BYTES)
         heard["note"] = salted(why.note, salt)
+        with acting(actor):
+            wrapped = RecordKey.objects.filter(record=record).values_list("wrapped", flat=True).first()
         sealed = seal_words(unwrap(wrapped), record.pk, entry, {"note": {"new": why.note, "salt": salt.hex()}})
     until = why.until.isoformat(timespec="microseconds") if why.until else None
     body = canonical(
         {
             "v": 1, "id": str(entry), "record": str(record.pk), "service": record.service_code, "number": record.number,
-            "action": "disclose", "post": actor.post, "at": now.isoformat(timespec="microseconds"), "party": str(party.pk),
+            "action": "disclose", "post": actor.post, "at": now.isoformat(timespec="microseconds"),
+            "party": str(of) if of != record.pk else None,
             "purpose": why.code, "basis": why.basis, "fields": wanted, "disclosure": str(disclosure), "with": heard,
             "until": until,
         }
@@ -133,7 +159,7 @@ def _ask(actor: Actor, party: Party, why: _Why, wanted: Sequence[str], wrapped: 
     done = execute(
         "SELECT kernel.ask(%s::bigint, %s::uuid, %s::uuid, %s::uuid, %s::timestamptz, %s::text, %s::text, %s::text, "
         "%s::bytea, %s::timestamptz)",
-        [actor.post, party.pk, disclosure, entry, now, why.code, " ".join(wanted), body, sealed, why.until],
+        [actor.post, of, disclosure, entry, now, why.code, " ".join(wanted), body, sealed, why.until],
     )
     if not done[0]:
         raise Absent
@@ -150,6 +176,18 @@ def take(actor: Actor, disclosure: UUID) -> dict[str, str]:
     party, wrapped, *sealed = row
     key = unwrap(wrapped)
     return {name: open_field(key, party, name, text) for name, text in zip(SHOWN_FIELDS, sealed, strict=True) if text}
+
+
+@contextmanager
+def reading(actor: Actor, disclosure: UUID) -> Iterator[Register]:
+    """Read as the actor, with words as they were typed, the record that a committed disclosure names. Raises Absent."""
+    with acting(actor), unmasked():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT kernel.take_words(%s, %s)", [actor.post, disclosure])
+            row = cursor.fetchone()
+        if row is None or row[0] is None:
+            raise Absent
+        yield Register.objects.select_related("agency", "place").get(pk=row[0])
 
 
 def _outside() -> None:

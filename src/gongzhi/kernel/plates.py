@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from gongzhi.kernel.keys import keyed_hash
+from gongzhi.kernel.masking import masked
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
@@ -38,4 +39,4 @@ def plate_of(number: str, code: str) -> Plate | None:
     if row is None:
         return None
     service, title, place, place_name, worker, agency = row
-    return Plate(service, title, place, place_name, worker or "", agency or "")
+    return Plate(service, masked(title), place, place_name, worker or "", agency or "")

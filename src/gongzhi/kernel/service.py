@@ -15,6 +15,7 @@ from django.db import models
 from gongzhi.kernel.extras import extras
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.forms import BoundForm, Form
+from gongzhi.kernel.masking import MaskedValues
 from gongzhi.kernel.procedure import Action, Effect, Procedure
 from gongzhi.kernel.purposes import Purpose, of_city
 from gongzhi.kernel.universal import UNIVERSAL
@@ -177,7 +178,7 @@ class Record(models.Model):
     """Base of every service: typed columns beside the narrow ``Register`` row. A subclass carries ``service`` and ``procedure``."""
 
     record: Any = models.OneToOneField("kernel.Register", models.PROTECT, primary_key=True, related_name="+")
-    more: Any = models.JSONField(default=dict, db_default={})
+    more: Any = MaskedValues(default=dict, db_default={})
     """The city's own fields of this service (``kernel.extras``): value by name."""
 
     class Meta:

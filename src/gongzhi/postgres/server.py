@@ -243,6 +243,8 @@ class Server:
             f"unix_socket_directories={self.socket_folder}",
             "-c",
             "max_connections=200",
+            "-c",
+            "log_error_verbosity=terse",  # a refusal's detail quotes the row
         ]
         options += [] if self.durable else _FAST
         end = time.monotonic() + _ORPHANS

@@ -94,6 +94,7 @@ urlpatterns = [
     path("work/r/<str:number>/plate", plates.plate),
     path("work/r/<str:number>/do/<slug:code>", doing.do),
     path("work/r/<str:number>/person/<uuid:key>", persons.person),
+    path("work/r/<str:number>/words", persons.words),
     path("work/r/<str:number>/file/<uuid:key>", record.file),
     path("work/places", directory.places),
     path("work/agencies", directory.agencies_page),

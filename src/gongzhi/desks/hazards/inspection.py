@@ -23,6 +23,7 @@ THEMES = {
     "other": _("其他"),
 }
 GRAVITY = {"minor": sense("severity", "一般"), "major": _("较大"), "grave": _("重大")}
+CALL = d.Purpose("call", _("联系有关的人处理"), d.statute("个人信息保护法", 34))
 INSPECTORS = (d.GRID, d.CENTRE, d.OPERATOR, d.MANAGER)
 REASON = d.asks(reason=d.Text(_("理由"), max_length=1000))
 
@@ -40,6 +41,7 @@ class Inspection(d.Record):
     service = d.Service(
         title=_("巡查"), number="XC{year}{serial:06}", retention=d.years(10), title_from="scope", icon="walk",
         about=_("按计划走一遍，把发现的问题逐条交给责任单位整改，复查合格才销号。"), lists=("theme", "planned_on", "visited"),
+        purposes=(CALL,),
     )  # fmt: skip
     procedure = d.Procedure((
         d.Action("plan", d.NEW, PLANNED, (*INSPECTORS, d.LOADER), _("安排巡查"),
@@ -67,6 +69,7 @@ class Finding(d.Record):
     service = d.Service(
         title=_("巡查问题"), number="WT{year}{serial:06}", retention=d.years(10), title_from="what", part_of="inspection",
         icon="alert-triangle", about=_("巡查发现的问题，由责任单位整改，发现单位复查。"), lists=("theme", "gravity", "returned"),
+        purposes=(CALL,),
     )  # fmt: skip
     procedure = d.Procedure((
         d.Action("find", d.NEW, OPEN, (*INSPECTORS, d.LOADER), _("登记问题"),

@@ -40,8 +40,8 @@ _POST = "coalesce(current_setting('gz.post', true), '') <> ''"
 _SOMEONE = f"{_POST} OR coalesce(current_setting('gz.follow', true), '') <> ''"
 _LOOKS = (
     f"EXISTS (SELECT FROM public.register r WHERE r.id = disclosure.record_id AND ({_POST} OR ("
-    "coalesce(disclosure.sealed_until, '-infinity') <= now() AND EXISTS (SELECT FROM public.party p "
-    "WHERE p.id = disclosure.party_id AND (r.service, p.role) IN ({asking})))))"
+    "coalesce(disclosure.sealed_until, '-infinity') <= now() AND (disclosure.party_id IS NULL OR EXISTS ("
+    "SELECT FROM public.party p WHERE p.id = disclosure.party_id AND (r.service, p.role) IN ({asking}))))))"
 )
 """Who works on a record sees every look in it; the holder of its follow-up code those at the own fields that no seal hides."""
 _ENTRIES = (

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from gongzhi.kernel.masking import MaskedChars
 from gongzhi.kernel.models.ledger import Entry
 from gongzhi.kernel.models.people import Account, Agency
 from gongzhi.kernel.models.register import Register
@@ -14,7 +15,7 @@ class Attachment(models.Model):
     record = models.ForeignKey(Register, models.PROTECT, related_name="attachments")
     entry = models.ForeignKey(Entry, models.PROTECT, related_name="attachments")
     address = models.CharField(max_length=100)
-    name = models.CharField(max_length=200)
+    name = MaskedChars(max_length=200)
     media_type = models.CharField(max_length=100)
     size = models.BigIntegerField()
     digest = models.CharField(max_length=100)
@@ -45,7 +46,7 @@ class Task(models.Model):
 
     id = models.UUIDField(primary_key=True)
     record = models.ForeignKey(Register, models.PROTECT, related_name="tasks")
-    title = models.CharField(max_length=120)
+    title = MaskedChars(max_length=120)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     due_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
@@ -83,7 +84,7 @@ class Notice(models.Model):
     kind = models.CharField(max_length=20)
     about = models.JSONField(default=dict, db_default={})
     """What its sentence is made of when it is read (``kernel.notices``): codes, ids, moments; no words."""
-    text = models.CharField(max_length=200, default="", db_default="")
+    text = MaskedChars(max_length=200, default="", db_default="")
     """The finished sentence, of a notice that a release before has made."""
     at = models.DateTimeField()
     once = models.CharField(max_length=120, unique=True)

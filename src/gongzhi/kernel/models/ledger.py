@@ -81,7 +81,8 @@ class Disclosure(models.Model):
     """One look at a person's fields: who, for what, when. Written and committed before the field is shown."""
 
     id = models.UUIDField(primary_key=True)
-    party = models.ForeignKey(Party, models.PROTECT, related_name="disclosures")
+    party = models.ForeignKey(Party, models.PROTECT, related_name="disclosures", null=True)
+    """None: the record's own texts were read with the numbers in them."""
     record = models.ForeignKey(Register, models.PROTECT, related_name="disclosures")
     post = models.ForeignKey(Post, models.PROTECT, related_name="+")
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")

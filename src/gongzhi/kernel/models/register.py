@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from gongzhi.kernel.masking import MaskedChars
 from gongzhi.kernel.models.people import Agency, Post
 from gongzhi.kernel.models.places import Place
 from gongzhi.tongue import later
@@ -27,7 +28,7 @@ class Register(models.Model):
     id = models.UUIDField(primary_key=True)
     service_code = models.CharField(max_length=40, db_column="service")
     number = models.CharField(max_length=40)
-    title = models.CharField(max_length=120)
+    title = MaskedChars(max_length=120)
     stage_code = models.CharField(max_length=40, db_column="stage")
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+", db_index=False)
     place = models.ForeignKey(Place, models.PROTECT, related_name="+", db_index=False)

@@ -50,7 +50,8 @@ $$;
 
 -- First step of a disclosure: write down who looks, at what, for which purpose of the service's list. Answers false where it
 -- may not be: the list does not have the purpose for this role, or its seal has no end or too late a one; an e-mail address is
--- opened by the clock alone, to tell the person, and the clock opens nothing else. The basis is kept as it is cited today.
+-- opened by the clock alone, to tell the person, and the clock opens nothing else. The basis is kept as it is cited today. With
+-- the field "words" p_party is the record's own id: its texts are read with the numbers in them.
 CREATE FUNCTION kernel.ask(p_post bigint, p_party uuid, p_disclosure uuid, p_entry uuid, p_at timestamptz,
                            p_purpose text, p_fields text, p_body text, p_sealed bytea DEFAULT NULL,
                            p_until timestamptz DEFAULT NULL) RETURNS boolean
@@ -58,23 +59,26 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     a record;
     r record;
+    v_record uuid;
+    v_party uuid;
     v_basis text;
 BEGIN
     SELECT * INTO a FROM kernel.reach(p_post);
     IF NOT FOUND OR NOT (CASE WHEN a.role = 'clock' THEN p_fields = 'mail'
                               ELSE 'mail' <> ALL (string_to_array(p_fields, ' ')) END)
     THEN RETURN false; END IF;
-    SELECT u.basis INTO v_basis FROM public.party p JOIN public.register g ON g.id = p.record_id
+    SELECT g.id, p.id, u.basis INTO v_record, v_party, v_basis
+      FROM public.register g LEFT JOIN public.party p ON p.id = p_party AND p.record_id = g.id
       JOIN (VALUES {purposes}) AS u(service, code, roles, sealed, basis) ON u.service = g.service AND u.code = p_purpose
-     WHERE p.id = p_party AND a.role = ANY (string_to_array(u.roles, ' '))
+     WHERE g.id = CASE WHEN p_fields = 'words' THEN p_party
+                       ELSE (SELECT q.record_id FROM public.party q WHERE q.id = p_party) END
+       AND a.role = ANY (string_to_array(u.roles, ' '))
        AND CASE WHEN u.sealed = 0 THEN p_until IS NULL
                 ELSE p_until > now() AND p_until < now() + make_interval(days => u.sealed + 1) END;
     IF NOT FOUND THEN RETURN false; END IF;
     UPDATE public.register g
        SET entries = g.entries + 1, head = sha256(g.head || convert_to(p_body, 'UTF8'))
-      FROM public.party p
-     WHERE p.id = p_party AND g.id = p.record_id
-       AND kernel.allowed(g.place_path, g.agency_id, g.id, a.low, a.high, a.own, NULL)
+     WHERE g.id = v_record AND kernel.allowed(g.place_path, g.agency_id, g.id, a.low, a.high, a.own, NULL)
     RETURNING g.id, g.stage, new.version, new.entries, new.head INTO r;
     IF NOT FOUND THEN RETURN false; END IF;
     INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
@@ -83,7 +87,7 @@ BEGIN
             'sha256', p_body, r.head, p_sealed);
     INSERT INTO public.disclosure (id, party_id, record_id, post_id, account_id, agency_id, purpose, basis, fields, at,
                                    sealed_until)
-    VALUES (p_disclosure, p_party, r.id, p_post, a.account, a.agency, p_purpose, v_basis, p_fields, p_at, p_until);
+    VALUES (p_disclosure, v_party, r.id, p_post, a.account, a.agency, p_purpose, v_basis, p_fields, p_at, p_until);
     RETURN true;
 END $$;
 
@@ -93,10 +97,10 @@ CREATE FUNCTION kernel.looked(p_number text, p_follow bytea)
 RETURNS TABLE (at timestamptz, agency text, role text, purpose text, basis text, fields text, sealed_until timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.at, g.title::text, t.role::text, d.purpose::text, d.basis::text, d.fields::text, d.sealed_until
-    FROM public.register r JOIN public.party p ON p.record_id = r.id AND (r.service, p.role) IN ({asking})
-    JOIN public.disclosure d ON d.party_id = p.id
+    FROM public.register r JOIN public.disclosure d ON d.record_id = r.id LEFT JOIN public.party p ON p.id = d.party_id
     JOIN public.post t ON t.id = d.post_id JOIN public.agency g ON g.id = d.agency_id
-    WHERE r.number = p_number AND r.follow = p_follow AND (d.sealed_until IS NULL OR d.sealed_until <= now())
+    WHERE r.number = p_number AND r.follow = p_follow
+      AND (d.party_id IS NULL OR (r.service, p.role) IN ({asking})) AND (d.sealed_until IS NULL OR d.sealed_until <= now())
     ORDER BY d.at DESC, d.id DESC
 $$;
 
@@ -115,6 +119,17 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes'
       AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
       AND CASE WHEN d.xid > 0 THEN pg_xact_status(d.xid::text::xid8) = 'committed' END -- a restored one lies below zero
+$$;
+
+-- The same for the texts of a record: its id.
+CREATE FUNCTION kernel.take_words(p_post bigint, p_disclosure uuid) RETURNS uuid
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.id
+    FROM public.disclosure d JOIN public.register r ON r.id = d.record_id
+    CROSS JOIN kernel.reach(p_post) a
+    WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes' AND d.fields = 'words'
+      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+      AND CASE WHEN d.xid > 0 THEN pg_xact_status(d.xid::text::xid8) = 'committed' END
 $$;
 
 -- The same for the address of a person who wants to be told, which only the clock takes.

@@ -21,6 +21,7 @@ from gongzhi.kernel.forms import PERSON_FIELDS, SHOWN_FIELDS
 from gongzhi.kernel.generate import PART
 from gongzhi.kernel.history import Line, timeline
 from gongzhi.kernel.keys import KeyDestroyed, Tampered
+from gongzhi.kernel.masking import MARK
 from gongzhi.kernel.models import Attachment, Link, Party, Register, Task
 from gongzhi.kernel.parties import choices
 from gongzhi.kernel.procedure import Action, Stage
@@ -254,18 +255,28 @@ def render_record(
     links = list(Link.objects.filter(Q(a=record) | Q(b=record)).select_related("a", "b", "b__agency", "b__place"))
     tied = [(link.kind, link.b if link.a_id == record.pk else link.a) for link in links if link.kind != PART]
     whole = next((link.a for link in links if link.kind == PART and link.b_id == record.pk), None)
+    tasks = list(Task.objects.filter(record=record).select_related("agency").order_by("due_at"))
+    may_look = bool(choices(record.service, actor))
     suggestion: Suggested | None = None
     if doing is None or not doing.wrong:
         suggestion = suggested(actor, record, facts, [button.action for button in main])
     return page(
         request, actor, "web/console/record.html", status=status, record=record, service=record.service, facts=short,
         texts=texts, lines=lines, steps=steps(record, lines), main=main, always=always, people=people(record),
-        may_look=bool(choices(record.service, actor)),
-        tasks=list(Task.objects.filter(record=record).select_related("agency").order_by("due_at")),
+        may_look=may_look, masks=may_look and _masked(record, short + texts, lines, tasks),
+        tasks=tasks,
         files=[(line, file) for line in lines for file in line.files], tied=tied, doing=doing, said=said,
         conflict=conflict, code=code, whole=whole, parts=parts_of(actor, record, links), suggestion=suggestion, added=added,
         active=f"s-{record.service_code}", now=timezone.now(),
     )  # fmt: skip
+
+
+def _masked(record: Register, said: list[tuple[str, str]], lines: list[Line], tasks: list[Task]) -> bool:
+    """Whether a number is masked in what the page shows."""
+    told = (text for line in lines for _label, text in (*line.words, *line.facts))
+    return any(
+        MARK in text for text in (record.title, *(text for _, text in said), *told, *(one.title for one in tasks))
+    )
 
 
 @reads
