@@ -4,12 +4,18 @@ A mapping with ``steps`` brings a record's whole history: it is filed, assigned,
 file, each step by a post that the declaration lets do it, with the loader answering for the past.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import batched
 from typing import Any, cast
 from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -18,7 +24,7 @@ from gongzhi.intake.crew import Posts
 from gongzhi.intake.mapping import BadCell, Step, Table, moment, read, tidy
 from gongzhi.kernel.act import Done, Told
 from gongzhi.kernel.atlas import atlas
-from gongzhi.kernel.bulk import Outcome, Row, act_many
+from gongzhi.kernel.bulk import BATCH, Outcome, Row, act_many
 from gongzhi.kernel.bulk_changes import Change, change_many
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.models import Agency, Place, Register
@@ -30,6 +36,8 @@ from gongzhi.kernel.service import Service
 Form = dict[str, Any]
 POINT = {"lon", "lat"}
 """Two columns that make the form's position."""
+_GOING = 2
+"""Thousands of rows that may be filed and wait for their steps."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def forms_of(table: Table, held: Mapping[str, Any], book: Book) -> tuple[dict[st
     for name, text in table.constants.items():
         _put(forms, name, text)
     for name, pattern in table.texts.items():
-        cells = {header: " ".join(tidy(held.get(header)).split()) for header in table.columns}
+        cells = {header: " ".join(tidy(held.get(header)).split()) for header in table.columns if header in pattern}
         _put(forms, name, pattern.format_map(cells).strip())
     filled: set[str] = set()
     for header, column in table.columns.items():
@@ -177,25 +185,61 @@ class Historian:
             raise BadCell(_("时间在将来"))
         return made
 
-    def carry(self, lives: Iterable[Life]) -> None:
-        """Bring rows in, each step of all of them at once; tell in each what was new, or why it stopped. Raises Unreachable.
+    def carry(self, lives: Iterable[Life]) -> Iterator[Life]:
+        """Bring rows in, a thousand together; yield each in its turn with what was new, or why it stopped. Raises Unreachable.
 
-        A row of which an earlier run brought something goes step by step: it may stand anywhere.
+        While the steps of some are done, the next are read, composed and filed. A row of which an earlier run brought
+        something goes step by step: it may stand anywhere.
         """
-        ready = []
-        for life in lives:
-            try:
-                life.moments = self.moments(life.held)
-            except BadCell as fault:
-                life.fault = fault
-            else:
-                ready.append(life)
+        spoken = copy_context()  # the reader's language, for what is refused
+        follower = ThreadPoolExecutor(1, thread_name_prefix="gongzhi-histories")
+        going: deque[tuple[tuple[Life, ...], Future[None]]] = deque()
+        try:
+            with closing(self._filed(lives)) as filed:
+                for several in batched(filed, BATCH, strict=False):
+                    going.append((several, follower.submit(spoken.run, self._follow, several)))
+                    while going and (going[0][1].done() or len(going) > _GOING):
+                        yield from self._through(*going.popleft())
+            while going:
+                yield from self._through(*going.popleft())
+        finally:
+            for _several, end in going:
+                end.cancel()
+            follower.submit(connection.close)
+            follower.shutdown()
+
+    @staticmethod
+    def _through(several: tuple[Life, ...], end: Future[None]) -> Iterator[Life]:
+        end.result()
+        yield from several
+
+    def _filed(self, lives: Iterable[Life]) -> Generator[Life]:
+        """File the rows whose moments can be read; yield all of them in their order."""
+        waiting: deque[Life] = deque()
         creating = self.service.creating.code
-        rows = (Row(life.forms[""], key_of(life.key, 0, creating), life.moments[0][0]) for life in ready)
-        for life, outcome in zip(ready, act_many(self.actor, self.service.code, rows, loader=self.loader), strict=True):
+
+        def rows() -> Iterator[Row]:
+            for life in lives:
+                waiting.append(life)
+                try:
+                    life.moments = self.moments(life.held)
+                except BadCell as fault:
+                    life.fault = fault
+                else:
+                    yield Row(life.forms[""], key_of(life.key, 0, creating), life.moments[0][0])
+
+        for outcome in act_many(self.actor, self.service.code, rows(), loader=self.loader):
+            while waiting[0].fault:
+                yield waiting.popleft()
+            life = waiting.popleft()
             life.now(outcome)
-        again = [life for life in ready if life.done and life.done.repeated]
-        moving = [life for life in ready if life.done and not life.done.repeated]
+            yield life
+        yield from waiting
+
+    def _follow(self, lives: Sequence[Life]) -> None:
+        """Do the steps of rows that are filed, each step of all of them at once. Raises Unreachable."""
+        again = [life for life in lives if life.done and life.done.repeated]
+        moving = [life for life in lives if life.done and not life.done.repeated]
         for number, step in enumerate(self.table.steps, start=1):
             moving = [life for life in moving if not life.fault and len(life.moments) > number]
             self._step(number, step, moving)

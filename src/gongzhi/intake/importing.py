@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from gongzhi.intake.mapping import BadCell, Table, moment, tidy
 from gongzhi.intake.tables import Sheet, TableError
 from gongzhi.intake.tables import read as read_table
 from gongzhi.kernel.act import act
-from gongzhi.kernel.bulk import BATCH, Row, act_many
+from gongzhi.kernel.bulk import Row, act_many
 from gongzhi.kernel.context import Actor, acting, actor_of, loader_actor
 from gongzhi.kernel.export import safe
 from gongzhi.kernel.models import Account, Post, Register
@@ -197,20 +196,26 @@ def _lives(
     service: Service, table: Table, sheet: Sheet, book: Book, actor: Actor, historian: Historian, result: Result
 ) -> Iterator[tuple[int, list[str], list[Any]]]:
     """Take all rows in with their histories, a thousand together; yield each with why it could not be, in order."""
-    for several in batched(sheet.rows, BATCH, strict=False):
-        lives: list[tuple[list[str], Life | None]] = []
-        for _row_number, cells in several:
+    waiting: deque[tuple[int, list[str], list[Any]]] = deque()
+
+    def given() -> Iterator[Life]:
+        for row, cells in sheet.rows:
             held, forms, reasons = _read(service, table, sheet.headers, cells, book, actor)
-            lives.append((reasons, None if reasons else Life(held, forms, row_key(table, held, cells))))
-        historian.carry(life for _, life in lives if life)
-        for (row, cells), (reasons, life) in zip(several, lives, strict=True):
-            if life and life.fault:
-                yield row, _why(service, life.fault), cells
-                continue
-            if life:
-                result.unchanged += not life.fresh
-                result.loaded += life.fresh
-            yield row, reasons, cells
+            waiting.append((row, reasons, cells))
+            if not reasons:
+                yield Life(held, forms, row_key(table, held, cells))
+
+    for life in historian.carry(given()):
+        while waiting[0][1]:
+            yield waiting.popleft()
+        row, _nothing, cells = waiting.popleft()
+        if life.fault:
+            yield row, _why(service, life.fault), cells
+        else:
+            result.unchanged += not life.fresh
+            result.loaded += life.fresh
+            yield row, [], cells
+    yield from waiting
 
 
 def _many(

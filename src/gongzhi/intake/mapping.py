@@ -7,8 +7,8 @@ import tomllib
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from functools import partial
+from datetime import date, datetime, time, timedelta, tzinfo
+from functools import cached_property, lru_cache, partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -84,9 +84,16 @@ class Column:
         """Every field that it fills."""
         return (self.field, *self.more) if self.field else ()
 
+    @cached_property
+    def _flat(self) -> tuple[str, ...]:
+        return tuple("".join(one.split()) for one in (self.header, *self.also))
+
     def named(self, headers: Collection[str]) -> str:
         """Return which of the table's headers (without spaces) is this column's, "" where none is."""
-        return next((flat for one in (self.header, *self.also) if (flat := "".join(one.split())) in headers), "")
+        for flat in self._flat:
+            if flat in headers:
+                return flat
+        return ""
 
 
 @dataclass(frozen=True)
@@ -289,7 +296,9 @@ def tidy(cell: Any) -> str:
         return str(int(cell))
     if isinstance(cell, datetime | date):
         return cell.isoformat(" ") if isinstance(cell, datetime) else cell.isoformat()
-    text = "".join(letter for letter in str(cell) if letter in "\n\t" or unicodedata.category(letter)[0] != "C")
+    text = str(cell)
+    if not text.isprintable():  # what can be printed has no control characters
+        text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter)[0] != "C")
     return text.strip().strip("\u3000").strip()
 
 
@@ -320,10 +329,11 @@ def moment(cell: Any, times: Times = USUAL) -> datetime:
     Understood: real dates of a spreadsheet, its serial numbers, 2026-11-23, 2026/11/23, 2026.11.23, 2026年11月23日, 20261123,
     each with or without a clock time (14:05, 14:05:30, 14时05分), also in full-width digits; before them the file's own patterns.
     """
-    found = _patterned(tidy(cell), times)
+    zone = times.zone or timezone.get_current_timezone()
+    found = _patterned(tidy(cell), times.formats, zone) if times.formats else None
     if found is not None:
         return found
-    aware = partial(timezone.make_aware, timezone=times.zone)
+    aware = partial(timezone.make_aware, timezone=zone)
     if isinstance(cell, datetime):
         return cell if timezone.is_aware(cell) else aware(cell)
     if isinstance(cell, date):
@@ -345,13 +355,14 @@ def moment(cell: Any, times: Times = USUAL) -> datetime:
     raise BadCell(_("“{text}”不是日期，应写成 2026-11-23 或 2026年11月23日").format(text=text[:30]))
 
 
-def _patterned(text: str, times: Times) -> datetime | None:
-    for pattern in times.formats:
+@lru_cache(maxsize=4096)  # a history cites the moment of its filing several times
+def _patterned(text: str, formats: tuple[str, ...], zone: tzinfo) -> datetime | None:
+    for pattern in formats:
         try:
             found = datetime.strptime(text, pattern)  # noqa: DTZ007 (made aware at once)
         except ValueError:
             continue
-        return found if timezone.is_aware(found) else timezone.make_aware(found, times.zone)
+        return found if timezone.is_aware(found) else timezone.make_aware(found, zone)
     return None
 
 
