@@ -1,5 +1,6 @@
 """Keys: made once, kept from others, and ciphertexts that open only where they belong."""
 
+import hmac
 import os
 import subprocess
 import sys
@@ -191,6 +192,7 @@ def test_hashes_by_purpose_and_installation(monkeypatch, tmp_path):
     assert keys.keyed_hash("identity", "32080119900101123ｘ") == keys.keyed_hash("identity", "32080119900101123X")
     assert keys.keyed_hash("name", "1") != keys.keyed_hash("phone", "1")
     assert keys.keyed_hash("file", b" a") != keys.keyed_hash("file", b"a")
+    assert keys.keyed_hash("file", b"a") == hmac.digest(keys.keyring().index, b"file\0a", "sha256")
     here = keys.keyed_hash("name", "张三")
     monkeypatch.setenv("GONGZHI_HOME", str(tmp_path / "another"))
     assert keys.keyed_hash("name", "张三") != here

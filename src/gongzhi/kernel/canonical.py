@@ -82,13 +82,13 @@ def salted(text: str, salt: bytes, alg: str = ALG) -> str:
 
 def _plain(value: dict[Any, Any], depth: int) -> bool:
     """Whether a dictionary holds only what orjson writes as RFC 8785 does. Hot: about 1 µs for an ordinary body."""
-    if not depth or not set(map(type, value)) <= _NAMES or not all(map(str.isascii, value)):
+    if not depth or not set(map(type, value)) <= _NAMES or not "".join(value).isascii():
         return False
-    if set(map(type, value.values())) <= _SIMPLE:
+    if _SIMPLE.issuperset(map(type, value.values())):
         return True
     for item in value.values():
         kind = type(item)
-        if kind is str or item is None or kind is bool:
+        if kind in _SIMPLE:
             continue
         if kind is int:
             if not -_LIMIT < item < _LIMIT:

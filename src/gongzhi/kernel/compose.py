@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -152,7 +153,9 @@ def _prepare_new(draft: Draft) -> None:
     if values.get("place") is None:
         values["place"] = draft.actor.place
     if not (values.get("title") or "").strip():
-        values["title"] = _short(str(values.get(draft.service.title_from) or draft.service.title))
+        source = values.get(draft.service.title_from)
+        draft.shortened = bool(source)
+        values["title"] = _short(str(source or draft.service.title))
     if "channel" in draft.bound.columns and not values.get("channel"):
         values["channel"] = _CHANNEL.get(draft.actor.role, "")
     numbers = draft.memo.numbers
@@ -281,8 +284,11 @@ def _look(draft: Draft) -> Found:
 def _facts(draft: Draft) -> None:
     """Split the values: codes and figures stand in the entry, words are sealed beside it."""
     bound, arguments = draft.bound, draft.arguments
-    searchable: list[str] = [draft.values["title"]] if draft.action.creates else []
     stored, values = draft.columns, draft.values
+    searchable: list[str] = []
+    source = bound.columns.get(draft.service.title_from) if draft.shortened else None
+    if draft.action.creates and not (source and source.search):  # else its words stand in the text that it is made of
+        searchable.append(values["title"])
     for name, fact in bound.said.items():
         stored[name] = fact.stored(values[name])
     for name, fact in bound.columns.items():
@@ -361,7 +367,7 @@ def _witness(row: Mapping[str, Any]) -> dict[str, str]:
     The ciphertext is different every time, so the digest tells nothing of the person, and goes on proving nothing once
     the ciphertext is destroyed.
     """
-    sealed = b"".join([base64.b64encode(row[name]) for name in PERSON_FIELDS if name in row])
+    sealed = b"".join([b2a_base64(row[name], newline=False) for name in PERSON_FIELDS if name in row])
     return {
         "id": str(row["id"]), "role": row["role"], "known": row["known"], "seal": hashlib.sha256(sealed).hexdigest(),
     }  # fmt: skip

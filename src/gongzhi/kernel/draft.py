@@ -72,6 +72,8 @@ class Draft:
     memo: Memo = field(default_factory=Memo)
     entry: UUID = field(default_factory=uuid7)
     values: dict[str, Any] = field(default_factory=dict)
+    shortened: bool = False
+    """Whether the title is the beginning of the text that the service names for it."""
     columns: dict[str, Any] = field(default_factory=dict)
     """The values as columns hold them."""
     record_key: bytes = b""

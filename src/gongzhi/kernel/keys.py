@@ -16,7 +16,6 @@ everything; a backup of the database keeps the wrapped keys of its day.
 
 import base64
 import hashlib
-import hmac
 import os
 import secrets
 import stat
@@ -358,4 +357,15 @@ def keyed_hash(purpose: str, content: str | bytes, ring: KeyRing | None = None) 
     taken as they are. Hashes of different purposes cannot be compared with each other.
     """
     data = normal(purpose, content).encode() if isinstance(content, str) else content
-    return hmac.digest((ring or keyring()).index, purpose.encode() + b"\0" + data, "sha256")
+    inner, outer = (begun.copy() for begun in _begun((ring or keyring()).index))
+    inner.update(purpose.encode() + b"\0" + data)
+    outer.update(inner.digest())
+    made: bytes = outer.digest()
+    return made
+
+
+@lru_cache(maxsize=4)
+def _begun(key: bytes) -> tuple[Any, Any]:
+    """Return the two hashes of HMAC-SHA256 (RFC 2104) after the key: begun once, a hash costs a third of ``hmac.digest``."""
+    block = key.ljust(64, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))

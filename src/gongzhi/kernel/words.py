@@ -47,8 +47,8 @@ _EVERYWHERE = frozenset(
 
 
 def index_words(texts: Iterable[str]) -> list[str]:
-    """Return the distinct words under which a record is found."""
-    return _distinct(rjieba.cut_all(_one_line(texts).casefold()))
+    """Return the distinct words under which a record is found, in any order."""
+    return _usable(set(rjieba.cut_all(_one_line(texts).casefold())))
 
 
 def query_words(text: str) -> list[str]:
@@ -73,8 +73,12 @@ def _one_line(texts: Iterable[str]) -> str:
 
 
 def _distinct(words: Iterable[str]) -> list[str]:
+    return _usable(dict.fromkeys(words))
+
+
+def _usable(words: Iterable[str]) -> list[str]:
     """Return what consists of letters and digits, which also keeps out what tsquery would read as its own."""
-    kept = list(filter(str.isalnum, dict.fromkeys(words)))
+    kept = list(filter(str.isalnum, words))
     if max(map(len, kept), default=0) > _LONGEST:
         return [word[:_LONGEST] for word in kept]
     return kept
