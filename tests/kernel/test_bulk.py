@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gongzhi.kernel import bulk
 from gongzhi.kernel.act import Done, act
+from gongzhi.kernel.batches import Composer
 from gongzhi.kernel.bulk import Row, act_many
 from gongzhi.kernel.canonical import digest
 from gongzhi.kernel.context import acting, follow_code, loader_actor, portal_actor
@@ -148,10 +149,15 @@ def test_parts_hang_from_their_open_whole(crew: People, admin: str) -> None:
         ties = seen.execute("SELECT b_id, kind FROM link WHERE a_id = %s", [walked.record]).fetchall()
     assert {(row[0], row[1]) for row in ties} == {(made.record, "part") for made in (one, two, alone)}
     # A whole that is settled after the rows were read: the function looks again.
-    batch = next(bulk._batches(crew.grid, service("finding"), [Row(form, "late")], None))
+    batch = Composer(crew.grid, service("finding"), None).compose([Row(form, "late")], timezone.now())
     with psycopg.connect(admin) as settled:
         settled.execute("UPDATE register SET closed_at = now() WHERE id = %s", [walked.record])
-    assert bulk._write(crew.grid, service("finding"), batch, None) == {}
+    assert outcomes("finding", batch) == ["absent"]
+
+
+def outcomes(code: str, batch: Any) -> list[str]:
+    """Return what the function of many answers for each row of a batch."""
+    return [outcome.decode() for _row, outcome, _record, _number in bulk.write(service(code), batch)]
 
 
 def titles_of(name: str) -> Any:
@@ -175,9 +181,9 @@ def test_a_batch_does_not_read_what_the_post_did_before(crew: People) -> None:
     before = [Row({"detail": f"第{n}件"}, f"before:{n}") for n in range(400)]
     assert all(isinstance(one, Done) for one in act_many(crew.operator, "request", before))
     few = [Row({"detail": "甲"}, f"few:{n}") for n in range(5)]
-    batch = next(bulk._batches(crew.operator, service("request"), few, None))
+    batch = Composer(crew.operator, service("request"), None).compose(few, timezone.now())
     with transaction.atomic(), connection.cursor() as cursor:
-        assert len(bulk._write(crew.operator, service("request"), batch, None)) == 5
+        assert outcomes("request", batch) == ["done"] * 5
         cursor.execute("SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_all_tables WHERE relname = 'entry'")
         assert cursor.fetchone()[0] < 50
 
@@ -209,8 +215,9 @@ def test_who_may_not_create_gets_nothing_in(crew: People) -> None:
 
 
 def test_the_function_itself_refuses_a_post_that_may_not_create(crew: People) -> None:
-    batch = next(bulk._batches(crew.operator, service("request"), [Row({"detail": "甲"}, "forged")], None))
-    assert bulk._write(crew.handler, service("request"), batch, None) == {}
+    batch = Composer(crew.operator, service("request"), None).compose([Row({"detail": "甲"}, "forged")], timezone.now())
+    batch.arguments[0] = crew.handler.post
+    assert outcomes("request", batch) == ["absent"]
     with acting(crew.operator):
         assert not Entry.objects.filter(idem="forged").exists()
 

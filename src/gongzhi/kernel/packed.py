@@ -22,6 +22,7 @@ AS_TEXT = ("numeric",)
 _CONSTANT = (type(None), str, int, datetime)
 """Types of which equal values are written alike."""
 _PLAIN = ({str}, {bytes})
+_UUID = b"\x00\x00\x00\x10"
 
 
 def _fixed(form: str) -> Callable[[Any], bytes]:
@@ -55,13 +56,16 @@ _WAYS: dict[str, tuple[int, Callable[[Any], bytes]]] = {
     "jsonb": (3802, _json),
     "text": (25, _text),
     "timestamptz": (1184, lambda value: _big((value - _EPOCH) // _TICK)),
-    "uuid": (2950, lambda value: b"\x00\x00\x00\x10" + value.bytes),
+    "uuid": (2950, lambda value: _UUID + value.bytes),
 }
 """The type's number in PostgreSQL's catalogue, and how a value is written with its size before it."""
 
 
 def packed(kind: str, values: Sequence[Any]) -> bytes:
-    """Return the values (None is NULL) as an array of the SQL type ``kind``. KeyError for a type not known here."""
+    """Return the values (None is NULL) as an array of the SQL type ``kind``; ids may all be given as bytes.
+
+    KeyError for a type not known here.
+    """
     number, write = _WAYS[kind]
     if not values:
         return _HEAD.pack(0, 0, number, 0, 0)[:12]
@@ -71,6 +75,8 @@ def packed(kind: str, values: Sequence[Any]) -> bytes:
     if kind in ("text", "bytea") and set(map(type, values)) in _PLAIN:  # never left to an interpreter's loop
         data = values if kind == "bytea" else list(map(str.encode, values))
         return head + b"".join(chain.from_iterable(zip(map(_size, map(len, data)), data, strict=True)))
+    if kind == "uuid" and set(map(type, values)) == {bytes}:
+        return head + _UUID + _UUID.join(values)
     return head + b"".join([_NULL if value is None else write(value) for value in values])
 
 

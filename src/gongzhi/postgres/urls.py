@@ -1,5 +1,6 @@
 """Connection addresses: made, and read into what Django's backend takes."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -78,3 +79,13 @@ def connection_settings(address: str, *, options: dict[str, Any]) -> dict[str, A
             else:
                 settings["OPTIONS"][name] = value
     return settings
+
+
+def address_of(settings: Mapping[str, Any]) -> str:
+    """Return the address that such settings were made of, for a process that is started: the way back."""
+    parts = {name: str(settings[key]) for name, key in _NAMED.items() if settings.get(key)}
+    more = {name: value for name, value in settings["OPTIONS"].items() if isinstance(value, str)}
+    return url(
+        user=parts.get("user", ""), database=parts.get("dbname", ""), host=parts.get("host", "localhost"),
+        port=parts.get("port", "5432"), password=parts.get("password"), **more,
+    )  # fmt: skip
