@@ -112,3 +112,38 @@ def test_an_act_plans_nothing_anew(crew: People) -> None:
     finally:
         session.execute("RESET debug_print_plan; RESET client_min_messages")
     pytest.fail("\n".join(planned))
+
+
+@pytest.mark.parametrize("who", ["operator", "manager", "centre", "handler", "grid"])
+@pytest.mark.parametrize("given", [{}, {"state": "open"}, {"order": "due", "state": "open"}, {"stage": "working"}])
+def test_a_list_reads_little_more_with_rights_than_without(many: People, who: str, given: dict[str, str]) -> None:
+    """Peers' lists slow down with rights: here the pages that are read are counted, not the seconds.
+
+    Who sees little reads at most that little, and does not search for it among everything.
+    """
+    actor = getattr(many, who)
+    sent: list[tuple[str, Any]] = []
+
+    def keep(execute: Any, text: str, values: Any, several: bool, context: Any) -> Any:
+        if text.startswith('SELECT "register"'):
+            sent.append((text, values))
+        return execute(text, values, several, context)
+
+    with acting(actor):
+        said = narrow(service("request"), actor, given)
+        with connection.execute_wrapper(keep):
+            list(said.records()[:50])
+        [(text, values)] = sent
+        own = Register.objects.count()
+        with_rights = pages_read(connection, text, values)
+    without = pages_read(connections["owner"], text, values)
+    assert with_rights <= max(3 * without + 200, own), (with_rights, without, own)
+
+
+def pages_read(where: Any, text: str, values: Any) -> int:
+    """Return how many pages of the database a statement reads, the second time."""
+    with where.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}", values)
+            [[[told]]] = cursor.fetchall()
+    return int(told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"])

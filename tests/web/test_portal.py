@@ -1,6 +1,5 @@
 """The residents' portal over HTTP: no account, a code that is shown once, and nothing of anybody else."""
 
-import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from django.utils import timezone
 from gongzhi.kernel.act import act
 from gongzhi.kernel.context import acting, portal_actor
 from gongzhi.kernel.models import Attachment, Register
-from gongzhi.web.portal import follow, report, solved
+from gongzhi.web.portal import follow, report
 from tests.web.test_console import hidden, text
 
 PIXEL = bytes.fromhex(
@@ -209,44 +208,3 @@ def test_every_service_tells_its_steps_and_deadlines(city: Any) -> None:
     page = text(Client().get("/services"))
     assert "2 个工作日内" in page
     assert "本市规定" in page
-
-
-@pytest.mark.parametrize(
-    ("counts", "shown"),
-    [
-        ({}, []),
-        ({"a": 12, "b": 30}, [("b", 30), ("a", 12)]),
-        ({"a": 12, "b": 30, "c": 3}, [("b", 30), ("其他", 15)]),
-        ({"a": 30, "b": 5, "c": 6}, [("a", 30), ("其他", 11)]),
-        ({"a": 12, "b": 3}, [("其他", 15)]),
-        ({"a": 3, "b": 2}, []),
-        ({"a": 9}, []),
-    ],
-)
-def test_small_counts_are_hidden_and_cannot_be_had_by_subtraction(counts: Any, shown: Any) -> None:
-    assert solved.lumped(counts) == shown
-    total = sum(counts.values())
-    left = total - sum(number for _, number in shown)
-    assert left == 0 or not shown
-
-
-def test_the_front_page_counts_what_was_solved_by_county_from_ten_on(actor: Any, ids: Any) -> None:
-    def solve(number: int, place: int) -> None:
-        for _ in range(number):
-            first = act(portal_actor(), "request", "file", form={"detail": "小事", "place": place})
-            form = {"agency": ids[0]["cgj"], "category": "build"}
-            done = act(actor("operator"), "request", "assign", record=first.record, version=1, form=form)
-            done = act(actor("cgj"), "request", "accept", record=done.record, version=done.version)
-            done = act(
-                actor("cgj"), "request", "answer", record=done.record, version=done.version, form={"answer": "好"}
-            )
-            act(portal_actor(), "request", "rate", record=done.record, version=done.version, form={"rating": "5"},
-                follow=first.follow)  # fmt: skip
-
-    solve(10, ids[1]["320830"])
-    solve(9, ids[1]["320831"])
-    solved._held.clear()
-    page = html.unescape(Client().get("/").content.decode())
-    assert re.search(r"盱眙县\s*<strong>10</strong>", page)
-    assert "金湖县" not in page
-    assert Client().get("/?place=%27%22<script>").status_code == 200

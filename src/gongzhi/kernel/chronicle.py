@@ -45,6 +45,8 @@ def change(actor: Actor, function: str, types: str, arguments: list[Any], said: 
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name == "post_held":
             raise Invalid({"account": [_("这个人已经有同样的岗位，时间也重叠。")]}) from error
+        if error.diag.constraint_name == "care_held":
+            raise Invalid({"service": [_("这个岗位已经在这项业务的团队里。")]}) from error
         raise Invalid({"code": [_("这个代码或登录名已经有了，请换一个。")]}) from error
     except psycopg.errors.ForeignKeyViolation as error:
         raise Invalid({"": [_("所选的账号、单位或地点已经不存在，请刷新页面。")]}) from error

@@ -139,6 +139,7 @@ def acting(actor: Actor) -> Iterator[Actor]:
             raise ContextError("one transaction reads as one actor")
         yield actor
         return
+    _begins()
     token = _current.set(actor)
     try:
         with transaction.atomic():
@@ -147,6 +148,15 @@ def acting(actor: Actor) -> Iterator[Actor]:
             yield actor
     finally:
         _current.reset(token)
+
+
+def _begins() -> None:
+    """Refuse to begin within another transaction: a savepoint's end is not the end of the settings made in it.
+
+    They would hold until the outer transaction ends, and whatever it reads would be read as this actor.
+    """
+    if connection.in_atomic_block:
+        raise ContextError("acting() and following() are transactions of their own; call them outside atomic()")
 
 
 @contextmanager
@@ -166,6 +176,7 @@ def following(number: str, code: str) -> Iterator[Register | None]:
     """Read as the person who holds a record's follow-up code: one record and what hangs from it, or None."""
     if _current.get() is not None:
         raise ContextError("one transaction reads as one actor")
+    _begins()
     token = _current.set(f"follow {number}")
     try:
         with transaction.atomic(), unmasked():

@@ -23,6 +23,7 @@ def contradictions(service: Service) -> Iterator[CheckMessage]:
     yield from _facts(service)
     yield from _number(service)
     yield from _parts(service)
+    yield from _care(service)
 
 
 def _stages(service: Service) -> Iterator[CheckMessage]:
@@ -148,4 +149,28 @@ def _parts(service: Service) -> Iterator[CheckMessage]:
                 f"{service.code}.{action.code}: it waits for parts, and nothing is a part of the service.",
                 hint="Drop settles=True, or give the service of the parts part_of.",
                 id="gongzhi.E025",
+            )
+
+
+def _care(service: Service) -> Iterator[CheckMessage]:
+    """Yield what would carry a record of care beyond its team: plates, titles in mails, parts or wholes of another kind."""
+    beside = [other for other in services().values() if service.code == other.part_of or other.code == service.part_of]
+    if service.care and service.plate:
+        yield Error(
+            f"{service.code}: a service of care has a plate, which anybody may scan.",
+            hint="Drop plate: records of care are for their team alone.",
+            id="gongzhi.E028",
+        )
+    if service.care and not service.quiet:
+        yield Error(
+            f"{service.code}: a service of care lets its titles go out by mail and calendar.",
+            hint="Declare quiet=True beside care=True.",
+            id="gongzhi.E029",
+        )
+    for other in beside:
+        if other.care != service.care:
+            yield Error(
+                f"{service.code}: it and {other.code!r} are parts of each other, and only one of them is of care.",
+                hint="Declare care=True on both, or on neither.",
+                id="gongzhi.E030",
             )

@@ -260,6 +260,8 @@ TITLES = {
     "link_identity": later("连接外部身份"),
     "unlink_identity": later("解除外部身份"),
     "look_rights": later("查看权限"),
+    "name_care": later("加入关怀团队"),
+    "end_care": later("退出关怀团队"),
 }  # fmt: skip
 """The directory's actions in words."""
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from gongzhi.kernel.procedure import SAME, Action, Clock, Effect, Gives
 from gongzhi.kernel.roles import LOADER
-from gongzhi.kernel.service import Service
+from gongzhi.kernel.service import Service, cared
 
 PART = "part"
 """Kind of the link from a record to what is a part of it."""
@@ -42,6 +42,14 @@ class Function:
 def quoted(*texts: str) -> str:
     """Return the texts as SQL string literals, separated by commas."""
     return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+
+
+def apart(service: Service, other: str) -> str:
+    """Return the condition that keeps records of care and others apart, "" where no service is one of care."""
+    codes = cared()
+    if not codes:
+        return ""
+    return f" AND {other} = '{service.code}'" if service.care else f" AND {other} NOT IN ({quoted(*codes)})"
 
 
 def parameters_of(service: Service, action: Action) -> list[tuple[str, str]]:
@@ -176,7 +184,7 @@ def _whole(service: Service) -> str:
         return ""
     return f"""\
     PERFORM FROM public.register r WHERE r.id = p_whole AND r.service = '{service.part_of}' AND r.closed_at IS NULL
-        AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL) FOR SHARE;
+        AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL) FOR SHARE;
     IF NOT FOUND THEN o_outcome := 'absent'; RETURN; END IF;
 """
 
@@ -277,9 +285,9 @@ def _before(service: Service, action: Action, right: str) -> str:
     """Return what is tested before the register's row is changed."""
     before = ""
     if action.effect is Effect.LINK:
-        before = """\
-    PERFORM FROM public.register r WHERE r.id = p_other AND r.id <> p_record
-        AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL);
+        before = f"""\
+    PERFORM FROM public.register r WHERE r.id = p_other AND r.id <> p_record{apart(service, "r.service")}
+        AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL);
     IF NOT FOUND THEN o_outcome := 'absent'; RETURN; END IF;
 """
     if action.effect is Effect.TASK_DONE:
@@ -341,7 +349,7 @@ def _after(service: Service, action: Action) -> str:
 
 def _change_body(service: Service, action: Action) -> str:
     proven = "CASE WHEN r.follow = p_follow THEN r.id END" if action.resident else "NULL"
-    right = f"kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, {proven})"
+    right = f"kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, {proven})"
     where = ["r.id = p_record", f"r.service = '{service.code}'", right, *_conditions(service, action)]
     if action.versioned:
         where.insert(2, "r.version = p_version")

@@ -131,7 +131,7 @@ def _whole(service: Service) -> tuple[str, str, str, str]:
     """Return what holds the wholes open meanwhile, joins them, refuses a row without one, and ties the parts to them."""
     if not service.part_of:
         return "", "", "", ""
-    right = "kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)"
+    right = "kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL)"
     test = f"r.service = '{service.part_of}' AND r.closed_at IS NULL\n            AND {right}"
     return (
         f"    PERFORM FROM public.register r WHERE r.id = ANY (p_whole) AND {test} ORDER BY r.id FOR SHARE;\n",

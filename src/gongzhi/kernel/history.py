@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -16,9 +17,9 @@ from gongzhi.kernel.erasure import BECAUSE
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.keys import KeyDestroyed, open_words, unwrap
 from gongzhi.kernel.masking import shown
-from gongzhi.kernel.models import Attachment, Disclosure, Entry, RecordKey, Register
+from gongzhi.kernel.models import Attachment, Disclosure, Entry, Link, RecordKey, Register
 from gongzhi.kernel.parties import NOTE
-from gongzhi.kernel.procedure import cited
+from gongzhi.kernel.procedure import Effect, cited
 from gongzhi.kernel.purposes import TOLD, TOLD_TITLE
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service
@@ -60,12 +61,14 @@ def timeline(record: Register, actor: Actor | None) -> list[Line]:
         files.setdefault(file.entry_id, []).append(file)
     looks = {d.at: d for d in Disclosure.objects.filter(record=record)}
     lines = []
-    for entry in (
+    entries = list(
         Entry.objects.filter(record=record)
         .select_related("account", "agency", "post__behalf__account")
         .order_by("-seq")
-    ):
-        line = _line(service, entry, key, files.get(entry.pk, []), actor is None)
+    )
+    tied = _tied(record, entries)
+    for entry in entries:
+        line = _line(service, entry, key, files.get(entry.pk, []), actor is None, tied)
         if entry.action == "erase":
             line = _erased(entry, actor is None)
         if entry.action == "disclose":
@@ -73,6 +76,15 @@ def timeline(record: Register, actor: Actor | None) -> list[Line]:
         if line:
             lines.append(line)
     return lines
+
+
+def _tied(record: Register, entries: Iterable[Entry]) -> set[str]:
+    """Return the numbers of records that this one was tied to and that the reader sees: a number is a word of both."""
+    ties = {action.code for action in record.service.procedure if action.effect is Effect.LINK}
+    if not any(entry.action in ties for entry in entries):
+        return set()
+    found = Link.objects.filter(Q(a=record) | Q(b=record)).values_list("a__number", "b__number")
+    return {number for pair in found for number in pair}
 
 
 def who(entry: Entry) -> str:
@@ -89,7 +101,9 @@ def _key(record: Register) -> bytes | None:
         return None
 
 
-def _line(service: Service, entry: Entry, key: bytes | None, files: list[Attachment], outside: bool) -> Line | None:
+def _line(
+    service: Service, entry: Entry, key: bytes | None, files: list[Attachment], outside: bool, tied: set[str]
+) -> Line | None:
     action = service.procedure.by_code.get(entry.action)
     if action is None:
         return None
@@ -99,6 +113,9 @@ def _line(service: Service, entry: Entry, key: bytes | None, files: list[Attachm
     labels: dict[str, Any] = bound.said
     body = orjson.loads(entry.body)
     spoken = _spoken(entry, key, body["with"])
+    other = spoken.get("other", "") if action.effect is Effect.LINK else ""
+    if other and other != FORGOTTEN and other.strip().upper() not in tied:
+        del spoken["other"]
     shown = set(service.public) | {"reason", "comment"} if outside else None
     words = [
         (_label(service, labels, name), text)

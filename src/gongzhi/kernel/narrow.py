@@ -159,7 +159,9 @@ def _stage(service: Service, text: str) -> Q:
     known = {stage.code for stage in service.procedure.stages}
     if set(codes) - known:
         raise ValueError(_("环节只能是：{known}。").format(known=listed(sorted(known))))
-    return Q(stage_code__in=codes)
+    asked = Q(stage_code__in=codes)
+    # Said a second time, so that it is read from the indexes of what is open: who sees little would search through everything.
+    return asked & Q(closed_at=None) if all(service.procedure.stage(code).open for code in codes) else asked
 
 
 def _agency(_other: Service, text: str) -> Q:

@@ -17,6 +17,7 @@ from gongzhi.kernel.models import Entry, Register
 from gongzhi.kernel.procedure import CITY, SAME, Clock, Effect, Gives
 from gongzhi.kernel.refusals import Invalid
 from gongzhi.kernel.roles import CLOCK
+from gongzhi.kernel.service import cared
 
 MOST_HELD = 5 * 366
 """Days of the longest hold; a longer one is renewed, so that somebody looks at it again."""
@@ -108,12 +109,14 @@ def effect(draft: Draft) -> None:
                 other = (
                     Register.objects.filter(number=number)
                     .exclude(pk=cast("UUID", draft.record))
-                    .values_list("pk", flat=True)
+                    .values_list("pk", "service_code")
                     .first()
                 )
+            if other and other[1] != draft.service.code and {other[1], draft.service.code} & set(cared()):
+                raise Invalid({"other": [_("关怀业务的记录不与其他业务的记录关联。")]})
             if other is None:
                 raise Invalid({"other": [_("没有这个编号的另一条记录，或您看不到它。请检查编号。")]})
-            arguments["other"] = other
+            arguments["other"] = other[0]
         case Effect.TASK:
             arguments.update(
                 task=uuid7(), task_title=values["task"], task_due=workdays.due(draft.at, values["task_days"])

@@ -69,6 +69,9 @@ class Service:
     icon: str = "folder"
     quiet: bool = False
     """Whether its titles stay within the platform: mails, short messages and calendars then name the number alone."""
+    care: bool = False
+    """A matter of health, reintegration or children: for the posts of its team alone (``kernel.care``), never exported, tied
+    to no other service's record."""
     model: type[models.Model] = field(init=False, repr=False, compare=False)
     procedure: Procedure = field(init=False, repr=False, compare=False)
 
@@ -172,6 +175,11 @@ def services() -> Mapping[str, Service]:
 def service(code: str) -> Service:
     """Return the service with this code; KeyError where there is none."""
     return _services[code]
+
+
+def cared() -> list[str]:
+    """Return the codes of the services of care (``kernel.care``)."""
+    return [service.code for service in _services.values() if service.care]
 
 
 class Record(models.Model):

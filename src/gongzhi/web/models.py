@@ -39,3 +39,21 @@ class CalendarFeed(models.Model):
         """One for each post."""
 
         db_table = "calendar_feed"
+
+
+class Publication(models.Model):
+    """Counts as they were published, of a period that begins on a day: kept, so that what is said once is not said anew.
+
+    ``cells`` has what may be shown and nothing else (``kernel.published``).
+    """
+
+    table = models.CharField(max_length=40)
+    period = models.DateField()
+    cells = models.JSONField()
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """A table of a period is published once."""
+
+        db_table = "publication"
+        constraints = [models.UniqueConstraint(fields=["table", "period"], name="publication_once")]

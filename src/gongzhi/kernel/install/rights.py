@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
+from gongzhi.kernel.generate import quoted
 from gongzhi.kernel.models import (
     Account,
     Contact,
@@ -25,7 +26,7 @@ from gongzhi.kernel.models import (
     SignInTry,
     Subtree,
 )
-from gongzhi.kernel.service import Record, services
+from gongzhi.kernel.service import Record, cared, services
 
 _OPEN = (SignInTry, Rate)  # counters, not records
 _APPEND = ("entry", "disclosure", "leaf", "subtree", "checkpoint", "cosignature")
@@ -54,11 +55,16 @@ _RULES = {
     "link": f"{_ON_RECORD.format(column='a_id')} AND {_ON_RECORD.format(column='b_id')}",
     "account": _SOMEONE,
     "post": _SOMEONE,
+    "care_member": _SOMEONE,
     "notice": "agency_id = nullif(current_setting('gz.agency', true), '')::bigint",
     "notice_read": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
     "contact": "account_id = nullif(current_setting('gz.account', true), '')::bigint",
     "outbox_position": _POST,
 }
+
+_CARE = {"register": "kernel.cares(service, id)", "notice": _ON_RECORD.format(column="record_id")}
+"""What beside it must hold where a service is one of care. What hangs from a record follows the register; notices do not,
+they are their agency's, and a line more or less would tell."""
 
 
 def asking() -> str:
@@ -125,7 +131,7 @@ def rule(model: Any) -> str | None:
 def without_policies() -> Iterator[str]:
     """Yield the statements that drop the row policies, whose functions are about to be made anew (one transaction)."""
     for model in behind_the_door():
-        for name in ("seen", "kernel"):
+        for name in ("seen", "kernel", "care"):
             yield f'DROP POLICY IF EXISTS {name} ON public."{model._meta.db_table}"'
 
 
@@ -137,4 +143,9 @@ def policies(kernel: str) -> Iterator[str]:
             continue
         yield f'ALTER TABLE public."{table}" ENABLE ROW LEVEL SECURITY'
         yield f'CREATE POLICY seen ON public."{table}" FOR SELECT USING ({condition})'
+        if cared() and table in _CARE:
+            yield (
+                f'CREATE POLICY care ON public."{table}" AS RESTRICTIVE FOR SELECT '
+                f"USING (current_user = {quoted(kernel)} OR ({_CARE[table]}))"
+            )
         yield f'CREATE POLICY kernel ON public."{table}" TO "{kernel}" USING (true) WITH CHECK (true)'

@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.db.utils import OperationalError, ProgrammingError
 from django.utils.translation import gettext as _
 
-from gongzhi.kernel import roles
+from gongzhi.kernel import care, roles
 from gongzhi.kernel.erasure import blanking, periods
 from gongzhi.kernel.generate import Function, function, quoted
 from gongzhi.kernel.generate_many import function_for_many
@@ -166,6 +166,7 @@ def _functions(cursor: Any, made: Roles) -> None:
         "directory.sql",
         "people.sql",
         "audit.sql",
+        "care.sql",
         "contacts.sql",
         "seals.sql",
         "erasure.sql",
@@ -189,7 +190,8 @@ def _script(name: str) -> str:
     area = [role.code for role in roles.ROLES.values() if role.scope is Scope.AREA]
     sighted = [role.code for role in roles.ROLES.values() if role.scope is not Scope.NONE]
     return (
-        text.replace("{area_roles}", quoted(*area))
+        care.filled(text)
+        .replace("{area_roles}", quoted(*area))
         .replace("{sighted_roles}", quoted(*sighted))
         .replace("{staff_roles}", quoted(*(role.code for role in roles.STAFF)))
         .replace("{plated}", quoted("", *(service.code for service in services().values() if service.plate)))

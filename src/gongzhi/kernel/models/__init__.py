@@ -7,6 +7,7 @@ from gongzhi.kernel.models.ledger import Disclosure, Entry, OutboxPosition, Part
 from gongzhi.kernel.models.people import (
     Account,
     Agency,
+    CareMember,
     Lending,
     OutsideIdentity,
     PasswordLink,
@@ -22,6 +23,7 @@ __all__ = [
     "Account",
     "Agency",
     "Attachment",
+    "CareMember",
     "Checkpoint",
     "Contact",
     "Cosignature",

@@ -96,6 +96,20 @@ class Lending(models.Model):
         db_table = "lending"
 
 
+class CareMember(models.Model):
+    """A post of the team of a service of care, from one day to another (``until``: the first day without)."""
+
+    post = models.ForeignKey(Post, models.PROTECT, related_name="+")
+    service = models.CharField(max_length=40)
+    since = models.DateField()
+    until = models.DateField(null=True)
+
+    class Meta:
+        """Seen by whoever works here: who is of a team is no secret, what the team sees is."""
+
+        db_table = "care_member"
+
+
 class SecondFactor(models.Model):
     """The one-time codes of an account (RFC 6238). The secret is sealed under the master key and not declared here.
 

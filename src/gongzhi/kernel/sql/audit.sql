@@ -25,11 +25,11 @@ RETURNS TABLE (post bigint, account bigint, name text, agency bigint, agency_tit
                by_area boolean, by_agency boolean)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT q.id, a.account, kernel.named(a.account, q.id), a.agency, g.short::text, a.role, l.name::text, s.sees,
-           coalesce(kernel.allowed(r.place_path, NULL, NULL, a.low, a.high, NULL, NULL), false),
-           coalesce(kernel.allowed(NULL, r.agency_id, NULL, NULL, NULL, a.own, NULL), false)
+           coalesce(kernel.allowed(r.service, r.place_path, NULL, NULL, a.low, a.high, NULL, a.care, NULL), false),
+           coalesce(kernel.allowed(r.service, NULL, r.agency_id, NULL, NULL, NULL, a.own, a.care, NULL), false)
     FROM kernel.reach(p_post) me
     JOIN public.register r ON r.id = p_record AND r.service <> 'directory'
-     AND kernel.allowed(r.place_path, r.agency_id, r.id, me.low, me.high, me.own, NULL)
+     AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, me.low, me.high, me.own, me.care, NULL)
     JOIN public.entry e ON e.id = p_look AND e.post_id = p_post AND e.action = 'look_rights'
      AND e.at > clock_timestamp() - interval '30 minutes' AND e.body::jsonb -> 'set' ->> 'about' = 'record ' || p_record
      AND pg_xact_status(e.xid::text::xid8) = 'committed'
@@ -37,7 +37,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     CROSS JOIN LATERAL kernel.reach(q.id) a
     JOIN public.agency g ON g.id = a.agency JOIN public.place l ON l.id = a.place
     CROSS JOIN LATERAL (
-        SELECT coalesce(kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL), false) AS sees) s
+        SELECT coalesce(kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL),
+                        false) AS sees) s
     WHERE me.role = 'admin' AND ((p_account IS NULL AND s.sees) OR q.account_id = p_account)
     ORDER BY q.behalf_id IS NOT NULL, q.id
 $$;

@@ -9,7 +9,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
            k.wrapped
     FROM kernel.reach(p_post) a, public.register r JOIN public.record_key k ON k.record_id = r.id
     WHERE r.id = p_record
-      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own,
+      AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care,
                          CASE WHEN r.follow = p_follow THEN r.id END)
 $$;
 
@@ -30,7 +30,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM kernel.reach(p_post) a, public.register_words w JOIN public.register r ON r.id = w.record_id
     WHERE w.words @@ (SELECT string_agg(quote_literal(t), ' & ')::tsquery FROM unnest(p_words) t)
       AND (p_service = '' OR r.service = p_service)
-      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+      AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL)
     ORDER BY r.opened_at DESC LIMIT p_limit
 $$;
 
@@ -44,7 +44,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     LATERAL (SELECT array_agg(t) AS shared FROM unnest(p_words) t WHERE w.words @@ quote_literal(t)::tsquery) s
     WHERE w.words @@ (SELECT string_agg(quote_literal(t), ' | ')::tsquery FROM unnest(p_words) t)
       AND cardinality(s.shared) >= p_least
-      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+      AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL)
     ORDER BY cardinality(s.shared) DESC, r.opened_at DESC LIMIT p_limit
 $$;
 
@@ -78,7 +78,8 @@ BEGIN
     IF NOT FOUND THEN RETURN false; END IF;
     UPDATE public.register g
        SET entries = g.entries + 1, head = sha256(g.head || convert_to(p_body, 'UTF8'))
-     WHERE g.id = v_record AND kernel.allowed(g.place_path, g.agency_id, g.id, a.low, a.high, a.own, NULL)
+     WHERE g.id = v_record
+       AND kernel.allowed(g.service, g.place_path, g.agency_id, g.id, a.low, a.high, a.own, a.care, NULL)
     RETURNING g.id, g.stage, new.version, new.entries, new.head INTO r;
     IF NOT FOUND THEN RETURN false; END IF;
     INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
@@ -117,7 +118,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     JOIN public.register r ON r.id = d.record_id
     CROSS JOIN kernel.reach(p_post) a
     WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes'
-      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+      AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL)
       AND CASE WHEN d.xid > 0 THEN pg_xact_status(d.xid::text::xid8) = 'committed' END -- a restored one lies below zero
 $$;
 
@@ -128,7 +129,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     FROM public.disclosure d JOIN public.register r ON r.id = d.record_id
     CROSS JOIN kernel.reach(p_post) a
     WHERE d.id = p_disclosure AND d.post_id = p_post AND d.at > clock_timestamp() - interval '10 minutes' AND d.fields = 'words'
-      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+      AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL)
       AND CASE WHEN d.xid > 0 THEN pg_xact_status(d.xid::text::xid8) = 'committed' END
 $$;
 
@@ -162,11 +163,11 @@ BEGIN
     IF NOT FOUND THEN RETURN; END IF;
     IF p_low IS NULL AND a.low = (SELECT min(l.path) FROM public.place l) THEN
         RETURN QUERY SELECT k.agency_id, count(*), count(*) FILTER (WHERE k.met_at > k.due_at)
-        FROM public.deadline_kept k WHERE k.met_at >= p_since GROUP BY k.agency_id;
+        FROM public.deadline_kept k WHERE k.met_at >= p_since{care_kept} GROUP BY k.agency_id;
     ELSE
         RETURN QUERY SELECT k.agency_id, count(*), count(*) FILTER (WHERE k.met_at > k.due_at)
         FROM public.deadline_kept k JOIN public.register r ON r.id = k.record_id
-        WHERE k.met_at >= p_since AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL)
+        WHERE k.met_at >= p_since AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL)
           AND (p_low IS NULL OR (r.place_path >= p_low AND r.place_path < p_high))
         GROUP BY k.agency_id;
     END IF;

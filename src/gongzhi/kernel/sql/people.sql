@@ -75,7 +75,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM kernel.reach(p_post) a, public.post o JOIN public.post t ON t.behalf_id = o.id
     JOIN public.entry e ON e.post_id = t.id JOIN public.register r ON r.id = e.record_id
     WHERE o.account_id = a.account
-      AND kernel.allowed(r.place_path, r.agency_id, r.id, a.low, a.high, a.own, NULL) AND r.service <> 'directory'
+      AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, a.low, a.high, a.own, a.care, NULL) AND r.service <> 'directory'
     ORDER BY e.at DESC LIMIT p_limit
 $$;
 

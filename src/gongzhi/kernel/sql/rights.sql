@@ -3,7 +3,16 @@
 -- A record is seen if, and only if,
 --   its place lies in the post's area, or
 --   the post's agency owes it, or
---   it is the record whose follow-up code was proven.
+--   it is the record whose follow-up code was proven;
+-- and, where its service is one of care, the post is of the service's team, or the follow-up code was proven.
+CREATE FUNCTION kernel.allowed(
+    p_service text, p_path text, p_agency bigint, p_record uuid, p_low text, p_high text, p_own bigint, p_care text[],
+    p_proven uuid
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT ((p_path >= p_low AND p_path < p_high) OR p_agency = p_own OR p_record = p_proven){care_allowed}
+$$;
+
+-- The rule as the functions of the release before call it: their services knew no care.
 CREATE FUNCTION kernel.allowed(
     p_path text, p_agency bigint, p_record uuid, p_low text, p_high text, p_own bigint, p_proven uuid
 ) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -20,16 +29,26 @@ RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
         OR p_record = nullif(current_setting('gz.follow', true), '')::uuid
 $$;
 
+-- The second half of the rule, for the restrictive policy: records of care are for the service's own team, whatever else a
+-- post sees. Without a service of care there is no such policy.
+CREATE FUNCTION kernel.cares(p_service text, p_record uuid)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT p_service <> ALL ({care})
+        OR p_service = ANY (string_to_array(current_setting('gz.care', true), ' '))
+        OR p_record = nullif(current_setting('gz.follow', true), '')::uuid
+$$;
+
 -- What a post reaches; no row where the post has not begun or has ended (by the city's day) or its account is closed, and
--- for a delegate's post none where the post it stands for has ended. `own` is null where the agency gives no right.
+-- for a delegate's post none where the post it stands for has ended. `own` is null where the agency gives no right;
+-- `care` are the services of care whose team the post is of (a delegate, of the teams that name the delegate's own post).
 CREATE FUNCTION kernel.reach(p_post bigint)
-RETURNS TABLE (account bigint, agency bigint, role text, low text, high text, own bigint, place bigint)
+RETURNS TABLE (account bigint, agency bigint, role text, low text, high text, own bigint, place bigint, care text[])
 LANGUAGE sql STABLE AS $$
     SELECT p.account_id, p.agency_id, p.role::text,
            CASE WHEN p.role IN ({area_roles}) THEN l.path::text END,
            CASE WHEN p.role IN ({area_roles}) THEN l.path || '~' END,
            CASE WHEN p.role IN ({sighted_roles}) THEN p.agency_id END,
-           p.place_id
+           p.place_id, {care_reach}
     FROM public.post p
     JOIN public.place l ON l.id = p.place_id
     JOIN public.account a ON a.id = p.account_id AND a.active
@@ -59,7 +78,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
                          set_config('gz.agency', coalesce(r.own::text, ''), true),
                          set_config('gz.low', coalesce(r.low, ''), true),
                          set_config('gz.high', coalesce(r.high, ''), true),
-                         set_config('gz.follow', '', true)) s
+                         set_config('gz.follow', '', true){care_enter}) s
 $$;
 
 -- Begin to read as the person who holds a record's follow-up code; answers the record's id, or nothing.

@@ -38,7 +38,8 @@ def add_action(router: Router, service: Service, action: Action) -> None:
 
         def create(request: HttpRequest, sent: body, key: str | None = IDEMPOTENCY_KEY) -> HttpResponse:
             done = _do(request, service, action, None, sent, None, key)
-            _remember(_place(service, done.number), done.record)
+            actor: Actor = request.auth  # type: ignore[attr-defined]
+            _remember(_place(actor, service, done.number), done.record)
             return answer(done, 201, f"/api/{service.code}/{done.number}")
 
         view, address, status = create, "", 201
@@ -117,20 +118,20 @@ def answer(done: Done, status: int, location: str = "", **more: Any) -> HttpResp
     return response
 
 
-def _place(service: Service, number: str) -> tuple[Any, ...]:
+def _place(actor: Actor, service: Service, number: str) -> tuple[Any, ...]:
     where = connection.settings_dict
-    return where["HOST"], where["PORT"], where["NAME"], service.code, number
+    return where["HOST"], where["PORT"], where["NAME"], actor.post, service.code, number
 
 
 def key_of(actor: Actor, service: Service, number: str) -> UUID:
     """Return the id of the record, which may also be given instead of its number. Raises Absent.
 
-    A number keeps its record for ever, so it is remembered, whoever asked first: what the actor may do with the record
-    is for the database to say, and its answer is the same as for a record that is not there.
+    A number keeps its record for ever, so it is remembered, for the post that saw it: were it remembered for everybody, a
+    stranger's refusal would cost less than that for a number that is not there, and tell the two apart.
     """
     with suppress(ValueError):
         return UUID(number)
-    held = _place(service, number.upper()[:40])
+    held = _place(actor, service, number.upper()[:40])
     if held in _numbers:
         return _numbers[held]
     with acting(actor):

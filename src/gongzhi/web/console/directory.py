@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from gongzhi.kernel import directory
+from gongzhi.kernel import care, directory
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.dates import moment
 from gongzhi.kernel.models import Account, Agency, Place, Post
@@ -151,14 +151,17 @@ def _posts(request: HttpRequest, actor: Actor, opened: Opened | None, status: in
             Q(login__icontains=text) | Q(name__icontains=text) | Q(posts__agency__short__icontains=text)
         )
     paged = Paged.of(request, found.distinct().order_by("login"))
-    posts: dict[int, list[Post]] = {}
-    for post in Post.objects.filter(account__in=[account.pk for account in paged.rows]).select_related(
+    held = Post.objects.filter(account__in=[account.pk for account in paged.rows]).select_related(
         "agency", "place", "behalf__account"
-    ):
-        posts.setdefault(post.account_id, []).append(post)
+    )
+    caring = bool(care.care_services())
+    teams = care.teams(post.pk for post in held) if caring else {}
+    posts: dict[int, list[tuple[Post, Any]]] = {}
+    for post in held:
+        posts.setdefault(post.account_id, []).append((post, teams.get(post.pk, [])))
     return page(
         request, actor, "web/console/posts.html", status=status, paged=paged, q=text,
-        rows=[(account, posts.get(account.pk, [])) for account in paged.rows], **_frame(request, actor, opened, "posts"),
+        rows=[(account, posts.get(account.pk, [])) for account in paged.rows], caring=caring, **_frame(request, actor, opened, "posts"),
     )  # fmt: skip
 
 
@@ -173,6 +176,8 @@ posts_page = _directory(
         "open_account",
         "add_post",
         "end_post",
+        "name_care",
+        "end_care",
         "drop_factor",
         "link_identity",
         "unlink_identity",

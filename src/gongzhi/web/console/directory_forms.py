@@ -10,9 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gongzhi.kernel import directory, identities, passwords, second_factor
+from gongzhi.kernel import care, directory, identities, passwords, second_factor
 from gongzhi.kernel.context import Actor
-from gongzhi.kernel.models import Account, Agency, Place, Post
+from gongzhi.kernel.models import Account, Agency, CareMember, Place, Post
 from gongzhi.kernel.models.places import level_title
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.tongue import later
@@ -23,7 +23,7 @@ Values = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Question:
-    """One field: label, kind (text, date, place, agency, kind, role, account, password), hint."""
+    """One field: label, kind (text, date, place, agency, kind, role, care, account, password), hint."""
 
     label: str
     kind: str = "text"
@@ -100,7 +100,7 @@ def asked_of(form: DirectoryForm, values: Mapping[str, Any], errors: Mapping[str
     """Return the questions of a form as a page shows them."""
     made = []
     for name, question in form.fields.items():
-        kind = {"kind": "select", "role": "select", "agency": "agency", "account": "select"}.get(
+        kind = {"kind": "select", "role": "select", "care": "select", "agency": "agency", "account": "select"}.get(
             question.kind, question.kind
         )
         value = values.get(name)
@@ -124,6 +124,8 @@ def _groups(kind: str) -> Choices:
             return [("", list(directory.KINDS.items()))]
         case "role":
             return [("", [(role.code, role.title) for role in directory.GIVEN])]
+        case "care":
+            return [("", [(service.code, service.title) for service in care.care_services()])]
         case "account":
             rows = Account.objects.filter(active=True).exclude(login__in=("portal", "clock", "loader"))
             return [("", [(str(account.pk), f"{account.name}({account.login})") for account in rows])]
@@ -168,6 +170,12 @@ def _held_account(subject: int) -> dict[str, Any]:
 def _post(subject: int) -> str:
     post = Post.objects.filter(pk=subject).select_related("account", "agency").first()
     return f"{post.account.name}:{post.agency.short} · {post.role_title}" if post else ""
+
+
+def _member(subject: int) -> str:
+    held = CareMember.objects.filter(pk=subject).first()
+    title = {service.code: service.title for service in care.care_services()}.get(held.service, "") if held else ""
+    return f"{_post(held.post_id)} · {title}" if held else ""
 
 
 def _new_account(actor: Actor, _subject: int, v: dict[str, Any]) -> str:
@@ -291,6 +299,15 @@ FORMS: dict[str, DirectoryForm] = {
             {"account": Question(later("人员"), "account"), "agency": Question(later("单位"), "agency"), "role": Question(later("岗位"), "role"),
              "place": Question(later("管辖地点"), "place"), "until": Question(later("到哪天为止"), "date", later("长期的不填。"), required=False)},
             lambda a, s, v: directory.add_post(a, v["account"], v["agency"], v["role"], v["place"], None, v["until"]),
+        ),
+        DirectoryForm(
+            "name_care", later("加入关怀团队"), {"service": Question(later("关怀业务"), "care")},
+            lambda a, s, v: care.name_member(a, s, v["service"]), about=_post,
+            hint=later("加入后，这个岗位能看到管辖范围内或本单位负责的这项关怀业务；不能加自己的岗位。"),
+        ),
+        DirectoryForm(
+            "end_care", later("退出关怀团队"), {}, lambda a, s, v: care.end_member(a, s), danger=True, about=_member,
+            hint=later("从现在起，这个岗位看不到这项业务的任何记录。"),
         ),
         DirectoryForm(
             "end_post", later("停用岗位"), {"on": Question(later("从哪天起"), "date")},

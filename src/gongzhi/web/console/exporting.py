@@ -27,6 +27,9 @@ def export(request: HttpRequest, actor: Actor, code: str, kind: str) -> HttpResp
     service = declared(code)
     if kind not in FORMATS:
         raise Http404
+    if service.care:
+        fault = _("{title}是关怀业务，只在它的页面上由团队查看，不导出。").format(title=service.title)
+        return _fault(request, actor, code, 403, fault)
     said = narrow(service, actor, given(request.GET))
     found = said.records(Register.objects.filter(in_place(chosen_place(request, actor))))
     if found.order_by()[: MOST + 1].count() > MOST:

@@ -58,7 +58,7 @@ def inner_fields(service: Service) -> list[str]:
 
 @require_http_methods(["GET"])
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the three doors, and what was solved this month."""
+    """Show the three doors, and what was solved last month."""
     return render(
         request,
         "web/portal/home.html",

@@ -1,17 +1,19 @@
-"""What was solved this month, in counts that name nobody.
+"""What was solved last month, in counts that name nobody.
 
-A count under ten is hidden, and cannot be had by subtraction: no total is given that holds a hidden county, and within a
-county what is hidden is added up under 其他, together with the smallest count shown where the sum would be under ten.
+A month is published once, when it is over, and what was published is kept: whoever compares today's page with yesterday's
+learns nothing, for a matter that is reopened, moved or entered late changes no number any more. Counties are totals that no
+further total holds; the kinds of a county are its parts (``kernel.published``). ``docs/statistics.md`` says what is promised.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from gongzhi.kernel.context import acting, clock_actor
@@ -20,20 +22,22 @@ from gongzhi.kernel.models import Place, Register
 from gongzhi.kernel.models.places import city
 from gongzhi.kernel.pack import load_pack
 from gongzhi.kernel.places import WIDTH
+from gongzhi.kernel.published import SMALLEST, protected
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service, services
 from gongzhi.tongue import later
+from gongzhi.web.models import Publication
 
-SMALLEST = 10
 OTHERS = later("其他")
+SOLVED = "solved"
 _COUNTY = 2 * WIDTH
 _KEPT = 300.0  # seconds
-_held: dict[Any, tuple[float, "Solved"]] = {}
+_held: dict[Any, tuple[float, dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True)
 class Solved:
-    """Counts of this month: by county, and by kind for the county that was chosen. ``hidden``: some were too small."""
+    """Counts of a month: by county, and by kind for the county that was chosen. ``hidden``: some county is not shown."""
 
     counties: list[tuple[Place, int]]
     hidden: bool
@@ -43,40 +47,97 @@ class Solved:
 
 
 def solved(wanted: str = "") -> Solved:
-    """Return the counts; ``wanted`` is the id of a county."""
-    settings_dict = connection.settings_dict
-    key = (settings_dict["HOST"], settings_dict["PORT"], settings_dict["NAME"], wanted[:10])
+    """Return last month's counts; ``wanted`` is the id of a county."""
+    month = last_month()
+    said = published(month)
+    counties = list(Place.objects.filter(level=city().area, ended_on=None))
+    shown = [(place, said["counties"][str(place.pk)]) for place in counties if str(place.pk) in said["counties"]]
+    chosen = next((place for place, _ in shown if str(place.pk) == wanted), None)
+    kinds = list(_worded(said["kinds"][str(chosen.pk)])) if chosen else []
+    return Solved(sorted(shown, key=lambda row: -row[1]), len(shown) < len(counties), chosen, kinds, month.month)
+
+
+def last_month() -> date:
+    """Return the first day of the month before this one."""
+    return (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def published(month: date) -> dict[str, Any]:
+    """Return what was published of a month that is over; the first to ask publishes it.
+
+    ``counties`` has the total of each county by id, ``kinds`` for each of them the count of each kind by code, and under ""
+    what is left. Only what may be shown is there.
+    """
+    where = connection.settings_dict
+    key = (where["HOST"], where["PORT"], where["NAME"], month)
     kept = _held.get(key)
     if kept and kept[0] > time.monotonic():
         return kept[1]
-    if len(_held) > 200:  # whoever asks for made-up places gains nothing
-        _held.clear()
-    made = _solved(wanted)
-    _held[key] = (time.monotonic() + _KEPT, made)
+    held = Publication.objects.filter(table=SOLVED, period=month).first()
+    if held is None:
+        held, _ = Publication.objects.get_or_create(table=SOLVED, period=month, defaults={"cells": _cells(month)})
+    _held.clear()
+    _held[key] = (time.monotonic() + _KEPT, held.cells)
+    return dict(held.cells)
+
+
+def _cells(month: date) -> dict[str, Any]:
+    """Count the month and hide what is small."""
+    with acting(clock_actor()):
+        counties = list(Place.objects.filter(level=city().area, ended_on=None))
+        counts = {place.path: dict.fromkeys(_kinds(), 0) for place in counties}
+        for path, kind, number in _counted(month):
+            if path in counts:
+                counts[path][kind] += number
+    made: dict[str, Any] = {"counties": {}, "kinds": {}}
+    for place in counties:
+        total = sum(counts[place.path].values())
+        if total >= SMALLEST:
+            parts, left = protected(counts[place.path])
+            made["counties"][str(place.pk)] = total
+            made["kinds"][str(place.pk)] = {**parts, "": left} if parts and left else parts
     return made
 
 
-def _solved(wanted: str) -> Solved:
-    since = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    with acting(clock_actor()):
-        counties = {place.path: place for place in Place.objects.filter(level=city().area, ended_on=None)}
-        counts: dict[str, int] = {}
-        chosen = next((p for p in counties.values() if str(p.pk) == wanted), None)
-        kinds: dict[str, int] = {}
-        for service in services().values():
-            if PORTAL not in service.creating.by:
-                continue
-            found = Register.objects.filter(
-                service_code=service.code, stage_code=last_stage(service), closed_at__gte=since
-            )
+def _counted(month: date) -> Iterator[tuple[str, str, int]]:
+    """Yield (path of a county, code of a kind, count) of what was solved in the month, of all services for residents."""
+    since = timezone.make_aware(datetime(month.year, month.month, 1))  # noqa: DTZ001
+    until = timezone.make_aware(datetime(month.year + month.month // 12, month.month % 12 + 1, 1))  # noqa: DTZ001
+    tops = {row.code: row.parent or row.code for row in load_pack(settings.CITY).taxonomy}
+    for service in _counted_services():
+        span = Q(closed_at__gte=since, closed_at__lt=until, service_code=service.code, stage_code=last_stage(service))
+        name = _category(service)
+        found: Any = Register.objects.filter(span)
+        if name is None:
             for path, number in found.values_list("place_path").annotate(n=Count("pk")):
-                counts[path[:_COUNTY]] = counts.get(path[:_COUNTY], 0) + number
-            if chosen:
-                _count_kinds(service, chosen, since, kinds)
-    shown = [(place, counts[path]) for path, place in counties.items() if counts.get(path, 0) >= SMALLEST]
-    small = any(0 < counts.get(path, 0) < SMALLEST for path in counties)
-    visible = chosen if chosen and counts.get(chosen.path, 0) >= SMALLEST else None
-    return Solved(sorted(shown, key=lambda row: -row[1]), small, visible, lumped(kinds) if visible else [], since.month)
+                yield path[:_COUNTY], service.code, number
+            continue
+        rows = service.model._default_manager.filter(record__in=found)
+        for path, code, number in rows.values_list("record__place_path", name).annotate(n=Count("pk")):
+            yield path[:_COUNTY], tops.get(code, service.code), number
+
+
+def _counted_services() -> list[Service]:
+    return [one for one in services().values() if PORTAL in one.creating.by and not one.care]
+
+
+def _category(service: Service) -> str | None:
+    """Return the fact that says the kind of a matter."""
+    facts = service.facts.items()
+    return next((name for name, fact in facts if isinstance(fact, Code) and fact.source == "category"), None)
+
+
+def _kinds() -> dict[str, str]:
+    """Return every kind that a county may have: the heads of the city's categories, and the services themselves."""
+    made = {row.code: row.title for row in load_pack(settings.CITY).taxonomy if not row.parent}
+    return made | {service.code: str(service.title) for service in _counted_services()}
+
+
+def _worded(parts: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """Yield the parts in words, the largest first, what is left at the end."""
+    titles = _kinds()
+    for code, number in sorted(parts.items(), key=lambda row: (not row[0], -row[1])):
+        yield titles.get(code, str(OTHERS)), number
 
 
 def last_stage(service: Service) -> str:
@@ -86,33 +147,3 @@ def last_stage(service: Service) -> str:
         seen.add(stage)
         stage = action.target.code
     return stage
-
-
-def _count_kinds(service: Service, county: Place, since: datetime, kinds: dict[str, int]) -> None:
-    name = next(
-        (name for name, fact in service.facts.items() if isinstance(fact, Code) and fact.source == "category"), None
-    )
-    if name is None:
-        return
-    pack = load_pack(settings.CITY)
-    titles = {row.code: row.title for row in pack.taxonomy}
-    tops = {row.code: titles.get(row.parent or row.code, row.title) for row in pack.taxonomy}
-    found = service.model._default_manager.filter(
-        record__stage_code=last_stage(service), record__closed_at__gte=since, record__place_path__gte=county.path,
-        record__place_path__lt=county.high,
-    )  # fmt: skip
-    for code, number in found.values_list(name).annotate(n=Count("pk")):
-        title = tops.get(code, OTHERS)
-        kinds[title] = kinds.get(title, 0) + number
-
-
-def lumped(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """Return the counts that may be shown, the largest first; the rest under 其他, never under ten."""
-    shown = sorted(
-        ((title, number) for title, number in counts.items() if number >= SMALLEST and title != OTHERS),
-        key=lambda row: -row[1],
-    )
-    rest = sum(counts.values()) - sum(number for _, number in shown)
-    while 0 < rest < SMALLEST and shown:
-        rest += shown.pop()[1]
-    return [*shown, (OTHERS, rest)] if rest >= SMALLEST else shown
