@@ -283,7 +283,14 @@ def _ratio(ratios: list[float]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-PARTS = {"grown": grown, "queue": queue, "search": search, "list": lists, "at_five": pages}
+def policies(seconds: float, rounds: int) -> dict[str, Any]:
+    """Return what ``bench.rights`` measures of row policies."""
+    from bench.rights import policies as measured
+
+    return measured(seconds, rounds)
+
+
+PARTS = {"grown": grown, "queue": queue, "search": search, "list": lists, "rights": policies, "at_five": pages}
 
 
 def main() -> None:

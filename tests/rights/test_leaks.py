@@ -15,45 +15,28 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from django.db import connection, connections, transaction
-from django.db.utils import DatabaseError, ProgrammingError
+from django.db.utils import DatabaseError
 from django.utils import timezone
-from psycopg_pool import ConnectionPool
 
 from gongzhi.intake import declared
 from gongzhi.intake.importing import run
 from gongzhi.intake.models import ImportJob
 from gongzhi.kernel import lending
 from gongzhi.kernel.act import Absent, act
-from gongzhi.kernel.context import ContextError, NoPost, acting, actor_of, following
+from gongzhi.kernel.context import acting, actor_of
 from gongzhi.kernel.generate import PART, function
 from gongzhi.kernel.generate_many import function_for_many
 from gongzhi.kernel.install.rights import behind_the_door
-from gongzhi.kernel.models import Account, Attachment, Link, Post, Register
+from gongzhi.kernel.models import Attachment, Link
 from gongzhi.kernel.refusals import Invalid
 from gongzhi.kernel.service import services
 from gongzhi.kernel.vault import Upload
 from gongzhi.kernel.worker import tick
+from tests.rights.probing import FAR, NEAR, address, pair, sql
 from tests.rights.ways import ABSENT
 from tests.rights.world import World, viewer
 from tests.services.lab import Machine, at_desk, owner_rows
 from tests.services.pinned import counted
-
-NEAR, FAR = ("operator", "county", "a", False), ("operator", "far", "b", False)
-
-
-def sql(text: str, *given: Any) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(text, given)
-        return list(cursor.fetchall())
-
-
-def pair(made: World) -> tuple[Any, Any, Any]:
-    """Return somebody, a record that the rule lets one see, and one of the same service that it hides."""
-    who = viewer(made, NEAR)
-    service = made.subjects[0].service
-    mine = next(s for s in made.seen(who.actor) if s.service is service)
-    return who, mine, next(s for s in made.hidden(who.actor) if s.service is service)
-
 
 # --- views --------------------------------------------------------------------------------------------------------------
 
@@ -194,6 +177,25 @@ def test_a_link_is_seen_by_who_sees_both_ends(made: World) -> None:
         assert Link.objects.filter(a__in=[mine.held.record, hidden.held.record]).exists()
 
 
+def test_the_timeline_of_a_tie_names_the_other_record_to_who_sees_it(made: World) -> None:
+    who, mine, hidden = pair(made)
+    both = made.people.manager
+    code = mine.service.code
+    for actor, named in ((who.actor, False), (both, True)):
+        told = [
+            line for line in Machine(actor).get(f"/{code}/{mine.number}/history").json() if line["action"] == "link"
+        ]
+        told += (
+            [line for line in Machine(both).get(f"/{code}/{hidden.number}/history").json() if line["action"] == "link"]
+            if named
+            else []
+        )
+        assert told or not named
+        assert (hidden.number in str(told)) == named
+        page = at_desk(actor).get(f"/work/r/{mine.number}").content.decode()
+        assert (hidden.number in page) == named
+
+
 def test_tying_to_a_hidden_record_says_what_tying_to_nothing_says(made: World) -> None:
     """No oracle in a form that takes a number: same words, same statements."""
     who, mine, hidden = pair(made)
@@ -212,7 +214,7 @@ def test_a_notification_names_agencies_and_nothing_else(made: World) -> None:
     """LISTEN asks nobody's right: whoever has the application's role hears every channel."""
     tick()
     heard: list[str] = []
-    listening = psycopg.connect(**_address(), autocommit=True)
+    listening = psycopg.connect(**address(), autocommit=True)
     with listening:
         listening.execute("LISTEN gongzhi")
         who = made.people.manager
@@ -224,11 +226,6 @@ def test_a_notification_names_agencies_and_nothing_else(made: World) -> None:
     agencies = {str(key) for (key,) in owner_rows("SELECT id FROM agency")}
     assert heard
     assert set(" ".join(heard).split()) <= agencies
-
-
-def _address() -> dict[str, Any]:
-    made = connection.get_connection_params()
-    return {key: made[key] for key in ("dbname", "user", "password", "host", "port") if made.get(key)}
 
 
 # --- unique numbers and foreign keys --------------------------------------------------------------------------------------
@@ -359,155 +356,6 @@ def test_a_function_that_tells_what_it_is_given_is_given_what_the_policy_lets_th
     assert mine.number in heard
     assert hidden.number not in heard
     connection.close()
-
-
-# --- transactions, cursors, pools -----------------------------------------------------------------------------------------
-
-
-def test_a_cursor_left_open_ends_with_its_actor(made: World) -> None:
-    """Rows that were not fetched yet are nobody's once the transaction is over, and not the next one's."""
-    who, other = viewer(made, NEAR), viewer(made, FAR)
-    with acting(who.actor):
-        rows = Register.objects.order_by("pk").iterator(chunk_size=1)
-        first = next(rows)
-    assert made.allowed(who.actor, first.service_code, first.place_id, first.agency_id)
-    with acting(other.actor), pytest.raises(Exception, match="cursor"):
-        list(rows)
-    held = "gz_held"
-    with acting(who.actor), connection.cursor() as cursor:
-        cursor.execute(f"DECLARE {held} CURSOR FOR SELECT number FROM register ORDER BY id")
-    with acting(other.actor), pytest.raises(Exception, match=held), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"FETCH ALL FROM {held}")
-
-
-def test_a_cursor_across_a_change_of_settings_reads_by_the_settings_of_the_moment(made: World) -> None:
-    """Code that changes the settings by hand within one transaction gets the new actor's rows from the old cursor, no others."""
-    who, other = viewer(made, NEAR), viewer(made, FAR)
-    with acting(who.actor), connection.cursor() as cursor:
-        cursor.execute(
-            "DECLARE c NO SCROLL CURSOR FOR SELECT service, place_id, agency_id FROM register WHERE service <> ''"
-        )
-        cursor.execute("SELECT kernel.enter(%s)", [other.actor.post])
-        cursor.execute("FETCH ALL FROM c")
-        rows = cursor.fetchall()
-        assert all(made.allowed(other.actor, *row) for row in rows)
-
-
-def test_nothing_begins_within_another_transaction(made: World) -> None:
-    """A savepoint that is released leaves its settings to the outer transaction: the rest of it would read as that actor."""
-    who, _, hidden = pair(made)
-    with transaction.atomic():
-        with pytest.raises(ContextError), acting(who.actor):
-            pass
-        with pytest.raises(ContextError), following(hidden.number, hidden.held.follow):
-            pass
-        assert not Register.objects.exists()
-    with transaction.atomic(), pytest.raises(ContextError):
-        act(who.actor, "request", "file", form={"detail": "x"})
-    with transaction.atomic():  # the reason: what PostgreSQL does
-        with transaction.atomic():
-            sql("SELECT kernel.enter(%s)", who.actor.post)
-        assert sql("SELECT current_setting('gz.post', true)") == [(str(who.actor.post),)]
-        transaction.set_rollback(True)
-    assert not Register.objects.exists()
-
-
-def test_a_savepoint_within_keeps_the_actor(made: World) -> None:
-    who, mine, hidden = pair(made)
-    with acting(who.actor):
-        with pytest.raises(ProgrammingError), transaction.atomic():
-            sql("SELECT no_such_column FROM register")
-        assert Register.objects.filter(number=mine.number).exists()
-        assert not Register.objects.filter(number=hidden.number).exists()
-
-
-def test_a_pooled_connection_carries_nobodys_rights(made: World) -> None:
-    """Whatever the last one did with it: committed, failed, or was cut off in the middle."""
-    who = viewer(made, NEAR)
-    with ConnectionPool(psycopg.conninfo.make_conninfo(**_address()), min_size=1, max_size=1) as pool:
-        for end in ("commit", "rollback", "error"):
-            try:
-                with pool.connection() as held:
-                    held.execute("SELECT kernel.enter(%s)", [who.actor.post])
-                    counted_rows = held.execute("SELECT count(*) FROM register").fetchone()
-                    assert counted_rows
-                    assert counted_rows[0] > 0
-                    if end == "rollback":
-                        held.rollback()
-                    if end == "error":
-                        held.execute("SELECT no_such_column FROM register")
-            except psycopg.errors.UndefinedColumn:
-                pass
-            with pool.connection() as held:
-                assert held.execute("SELECT count(*) FROM register").fetchone() == (0,), end
-                assert held.execute("SELECT nullif(current_setting('gz.post', true), '')").fetchone() == (None,), end
-
-
-# --- scope that falls back ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"gz.low": ""}, {"gz.low": "0"}, {"gz.post": "1"}, {"gz.agency": ""}, {"gz.follow": ""}, {"gz.care": "visit house request"}],
-)  # fmt: skip
-def test_half_a_scope_is_no_scope(made: World, settings: dict[str, str]) -> None:
-    """Peers read everything where a scope is missing; here nothing. Both ends are only set together, by a post."""
-    with transaction.atomic():
-        for name, value in settings.items():
-            sql("SELECT set_config(%s, %s, true)", name, value)
-        assert not Register.objects.exists()
-
-
-def test_a_role_that_nobody_declared_sees_nothing(made: World) -> None:
-    account = Account._default_manager.using("owner").create(login="v-odd", name="odd")
-    city = made.people.places["city"]
-    post = Post._default_manager.using("owner").create(
-        account=account, agency_id=made.people.agencies["a"], role="retired", place_id=city, since=timezone.localdate()
-    )
-    with transaction.atomic():
-        assert sql("SELECT low, high, own FROM kernel.enter(%s)", post.pk) == [(None, None, None)]
-        assert not Register.objects.exists()
-
-
-def test_a_post_that_ended_or_is_none_sees_nothing_and_the_rest_of_the_transaction_neither(made: World) -> None:
-    who = viewer(made, NEAR)
-    for post in (0, -1, 2**60):
-        with transaction.atomic():
-            assert sql("SELECT post FROM (SELECT 1 AS post FROM kernel.enter(%s)) s", post) == []
-            assert not Register.objects.exists()
-    owner_post = Post._default_manager.using("owner").filter(pk=who.actor.post)
-    owner_post.update(until=timezone.localdate())
-    try:
-        with pytest.raises(NoPost), acting(who.actor):
-            pass
-        assert Machine(who.actor).get(f"/{made.subjects[0].service.code}").status_code in (401, 404)
-    finally:
-        owner_post.update(until=None)
-
-
-def test_a_place_outside_ones_area_narrows_to_what_one_sees_and_widens_nothing(made: World) -> None:
-    """The switcher and the filters take an id of any place; a foreign, an ended or a made-up one shows no more than before."""
-    who, mine, hidden = pair(made)
-    browser = at_desk(who.actor)
-    session = browser.session
-    for key in (made.people.places["far"], made.people.places["city"], 10**9, None):
-        session["place"] = key
-        session.save()
-        page = browser.get(f"/work/s/{mine.service.code}/").content
-        assert mine.number.encode() in page
-        assert hidden.number.encode() not in page
-    for asked in (
-        "place=999999999",
-        f"place={made.people.places['far']}",
-        "place=x",
-        "agency=999999",
-        "stage=x",
-        "nothing=1",
-    ):
-        assert hidden.number.encode() not in browser.get(f"/work/s/{mine.service.code}/?{asked}").content
-        answer = Machine(who.actor).get(f"/{mine.service.code}?{asked}")
-        assert hidden.number.encode() not in answer.content
-        assert answer.status_code in (200, 422)
 
 
 # --- attachments ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,134 @@
+"""What rights cost: statements of pages with row policies and without, and what a look at a person costs beside a plain read."""
+
+import statistics
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from bench.city import City
+from bench.scale import _actors, _ratio
+from bench.world import world
+
+POSTS = 6
+"""Of the posts of every kind whose pages are asked for."""
+EXPORTED = 30  # days of records in an exported list
+
+
+def policies(seconds: float, rounds: int) -> dict[str, Any]:  # noqa: ARG001 (as many statements as there are)
+    """Return for list, detail, history and export the time of their statements with rights on over off, a million records.
+
+    Off is the owner, for whom no row policy holds; a page's time is that of all statements that it reads records with.
+    """
+    made: dict[str, Any] = {}
+    with world("one") as held:
+        actors = _actors()[:POSTS]
+        for name, read in _pages().items():
+            asked = [(actor, _statements(actor, read)) for actor in actors]
+            with psycopg.connect(held.app) as on, psycopg.connect(held.owner) as off:
+                turns = [(_taken(on, asked), _taken(off, asked)) for _ in range(rounds + 1)][1:]
+            made[name] = {
+                "on_ms": round(statistics.median(a for a, _ in turns), 2),
+                "off_ms": round(statistics.median(b for _, b in turns), 2),
+                **_ratio([a / b for a, b in turns]),
+            }  # fmt: skip
+    return made
+
+
+def _pages() -> dict[str, Callable[[Any], Any]]:
+    from django.utils import timezone
+
+    from gongzhi.kernel.export import rows
+    from gongzhi.kernel.history import timeline
+    from gongzhi.kernel.models import Register
+    from gongzhi.kernel.narrow import narrow
+    from gongzhi.kernel.service import service
+    from gongzhi.web.console.record import facts_of, people
+
+    request = service("request")
+    since = (timezone.localdate() - timedelta(days=EXPORTED)).isoformat()
+
+    def listed(actor: Any) -> Any:
+        found = narrow(request, actor, {}).records().select_related("agency", "place")[:50]
+        return list(request.model._default_manager.filter(pk__in=[row.pk for row in found]))
+
+    def one(actor: Any) -> Any:
+        return narrow(request, actor, {"state": "open"}).records().select_related("agency", "place")[0]
+
+    def exported(actor: Any) -> int:
+        return sum(1 for _ in rows(request, narrow(request, actor, {"opened.from": since}).records()))
+
+    def detail(actor: Any) -> Any:
+        record = Register.objects.select_related("agency", "place").get(pk=one(actor).pk)
+        return facts_of(record, record.facts), people(record)
+
+    return {"list": listed, "detail": detail, "history": lambda actor: timeline(one(actor), actor), "export": exported}
+
+
+def _statements(actor: Any, read: Callable[[Any], Any]) -> list[tuple[str, Any]]:
+    """Return every query of tables that ``read`` sends as this actor."""
+    from django.db import connection
+
+    from gongzhi.kernel.context import acting
+
+    said: list[tuple[str, Any]] = []
+
+    def keep(execute: Any, text: str, given: Any, many: bool, context: Any) -> Any:
+        if text.startswith('SELECT "'):
+            said.append((text, given))
+        return execute(text, given, many, context)
+
+    with acting(actor), connection.execute_wrapper(keep):
+        read(actor)
+    return said
+
+
+def _taken(connection: "psycopg.Connection[Any]", asked: list[tuple[Any, list[tuple[str, Any]]]]) -> float:
+    """Return the milliseconds of the statements of all posts, each in a transaction of its own."""
+    spent = 0.0
+    for actor, statements in asked:
+        with connection.transaction():
+            connection.execute("SELECT kernel.enter(%s)", [actor.post])
+            started = time.perf_counter()
+            for text, given in statements:
+                connection.execute(text, given).fetchall()  # type: ignore[arg-type]
+            spent += time.perf_counter() - started
+    return spent * 1000
+
+
+def looks(held: City, seconds: float, rounds: int) -> dict[str, Any]:  # noqa: ARG001
+    """Return the microseconds of a look at a person's fields (ask, then take) beside a plain read of the record, in turn."""
+    from bench.city import PASSWORD
+    from gongzhi.kernel.act import act
+    from gongzhi.kernel.context import acting, actors_of
+    from gongzhi.kernel.models import Party, Register
+    from gongzhi.kernel.parties import ask, take
+    from gongzhi.kernel.signin import sign_in
+
+    operator = actors_of(sign_in("operator", PASSWORD, "bench"))[0]
+    form = {"detail": "路灯不亮", "asker_name": "周女士", "asker_phone": "13800001234", "place": operator.place}
+    record = act(operator, "request", "file", form=form, key=str(uuid4())).record
+    with acting(operator):
+        party = Party.objects.get(record=record).pk
+
+    def read() -> None:
+        with acting(operator):
+            Register.objects.select_related("agency", "place").get(pk=record)
+
+    def look() -> None:
+        take(operator, ask(operator, party, "contact"))
+
+    taken: dict[str, list[float]] = {"read": [], "look": []}
+    for turn in range(rounds + 1):
+        for name, run in (("read", read), ("look", look)):
+            count, started = 0, time.perf_counter()
+            while time.perf_counter() - started < seconds / 2:
+                run()
+                count += 1
+            if turn:
+                taken[name].append((time.perf_counter() - started) / count * 1e6)
+    ratios = [a / b for a, b in zip(taken["look"], taken["read"], strict=True)]
+    return {**{f"{name}_us": round(statistics.median(times), 1) for name, times in taken.items()}, **_ratio(ratios)}
