@@ -110,9 +110,9 @@ def test_a_sound_declaration_passes() -> None:
         ((START, END), {"filters": ("detail",)}, "gongzhi.E026"),
         ((START, END), {"part_of": "nothing"}, "gongzhi.E024"),
         ((START, Action("end", (OPEN,), SHUT, (OPERATOR,), "结束", settles=True)), {}, "gongzhi.E025"),
-        ((START, END), {"care": True, "quiet": True, "plate": ("detail",)}, "gongzhi.E028"),
-        ((START, END), {"care": True}, "gongzhi.E029"),
-        ((START, END), {"care": True, "quiet": True, "part_of": "inspection"}, "gongzhi.E030"),
+        ((START, END), {"care": True, "quiet": True, "plate": ("detail",)}, "gongzhi.E031"),
+        ((START, END), {"care": True}, "gongzhi.E032"),
+        ((START, END), {"care": True, "quiet": True, "part_of": "inspection"}, "gongzhi.E033"),
     ],
 )  # fmt: skip
 def test_each_contradiction_has_its_id(actions: tuple[Action, ...], changed: dict[str, Any], expected: str) -> None:

@@ -72,6 +72,7 @@ _RULED = {
     "enter_follow": "compares the record's own follow-up code",
     "erase": "the clock's alone",
     "ending": "the clock's alone",
+    "looked": "compares the record's own follow-up code",
     "look_rights": "writes a line; reads the directory's chain",
     "outbox": "transaction and entry ids, for the worker; nothing of their content",
     "plate": "what is printed on the plate on the door",

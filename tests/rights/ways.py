@@ -89,9 +89,17 @@ def persons(world: World, viewer: Viewer) -> Iterator[Ask]:
     """The box of a person: the question for a purpose, and its answer for what one does not see."""
     yield from of_record("/person/{party}")(world, viewer)
     for one in world.hidden(viewer.actor):
-        data = {"purpose": one.service.purposes[0][0] if one.service.purposes else "x"}
+        data = {"purpose": next(iter(one.service.reasons), "x")}
         way = f"/work/r/{one.number}/person/{one.party or NOBODY}"
         yield Ask(way, one, "", f"/work/r/{ABSENT}/person/{NOBODY}", data)
+
+
+def words(world: World, viewer: Viewer) -> Iterator[Ask]:
+    """The texts with the numbers in them: the question for a purpose, and its answer for what one does not see."""
+    yield from of_record("/words")(world, viewer)
+    for one in world.hidden(viewer.actor):
+        data = {"purpose": next(iter(one.service.reasons), "x")}
+        yield Ask(f"/work/r/{one.number}/words", one, "", f"/work/r/{ABSENT}/words", data)
 
 
 def files(world: World, viewer: Viewer) -> Iterator[Ask]:
@@ -236,6 +244,9 @@ WAYS: dict[str, Way] = {
     "follow/<str:number>/do/<slug:code>": follows("/do/rate"),
     "follow/<str:number>/mails": follows("/mails", {"do": "stop"}),
     "follow/<str:number>/file/<uuid:key>": follows("/file/{file}"),
+    "follow/<str:number>/looks": follows("/looks"),
+    "follow/<str:number>/looks.<slug:kind>": follows("/looks.csv"),
+    "work/r/<str:number>/words": words,
     "q/<str:number>.<str:code>": scans,
     "": plain("/"),
     "report": plain("/report"),

@@ -159,18 +159,18 @@ def _care(service: Service) -> Iterator[CheckMessage]:
         yield Error(
             f"{service.code}: a service of care has a plate, which anybody may scan.",
             hint="Drop plate: records of care are for their team alone.",
-            id="gongzhi.E028",
+            id="gongzhi.E031",
         )
     if service.care and not service.quiet:
         yield Error(
             f"{service.code}: a service of care lets its titles go out by mail and calendar.",
             hint="Declare quiet=True beside care=True.",
-            id="gongzhi.E029",
+            id="gongzhi.E032",
         )
     for other in beside:
         if other.care != service.care:
             yield Error(
                 f"{service.code}: it and {other.code!r} are parts of each other, and only one of them is of care.",
                 hint="Declare care=True on both, or on neither.",
-                id="gongzhi.E030",
+                id="gongzhi.E033",
             )

@@ -17,7 +17,7 @@ class Visit(d.Record):
 
     service = d.Service(
         title="居家照护", number="HL{year}{serial:06}", retention=d.years(5), title_from="needs", quiet=True, care=True,
-        about="需要上门照护的人，由指定的团队探访。", purposes=(("visit", "上门探访"),),
+        about="需要上门照护的人，由指定的团队探访。", purposes=(d.Purpose("visit", "上门探访", d.CITY),),
     )  # fmt: skip
     procedure = d.Procedure((
         d.Action("ask", d.NEW, ASKED, WORKERS, "登记", d.asks(
