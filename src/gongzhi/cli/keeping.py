@@ -82,7 +82,7 @@ def _save(target: Path) -> dict[str, Any]:
 
 def run_backup(chosen: argparse.Namespace) -> int:
     """Write everything but the keys to one file."""
-    from gongzhi.kernel.keys import key_file  # noqa: PLC0415
+    from gongzhi.kernel.keyring import place  # noqa: PLC0415
 
     with database():
         django()
@@ -90,8 +90,8 @@ def run_backup(chosen: argparse.Namespace) -> int:
             leave(_("这里还没有数据库，没有可以备份的内容。"))
         made = _save(chosen.file)
         say(
-            _("密钥文件 {path} 不在备份里。请另外保存一份，与备份分开放：没有它，备份里的内容打不开。").format(
-                path=key_file()
+            _("密钥（{path}）不在备份里。请另外保存一份，与备份分开放：没有它，备份里的内容打不开。").format(
+                path=place()
             )
         )
         hang_up()

@@ -1,4 +1,4 @@
-"""Commands on the master key: keys list, rotate, rewrap, drop."""
+"""Commands on the master key: keys list, rotate, rewrap, drop, protect."""
 
 import argparse
 from collections.abc import Callable
@@ -23,7 +23,9 @@ def add(commands: Any) -> None:
     drop = keys.add_parser("drop", help=_("销毁一把旧的主密钥：它封装过的备份再也打不开"))
     drop.add_argument("id")
     drop.set_defaults(run=run_drop)
-    for command in (listing, rotate, rewrap, drop):
+    protect = keys.add_parser("protect", help=_("让密钥管理系统（GONGZHI_KMS）封装密钥文件里的密钥"))
+    protect.set_defaults(run=run_protect)
+    for command in (listing, rotate, rewrap, drop, protect):
         command.add_argument("--json", action="store_true")
 
 
@@ -86,6 +88,21 @@ def _done(chosen: argparse.Namespace, done: dict[str, int]) -> int:
     say(_("重新封装了 {count:,} 个密钥。请把新的密钥文件另外保存一份。").format(count=sum(done.values())))
     if chosen.json:
         tell({"rewrapped": sum(done.values()), "tables": done})
+    return GOOD
+
+
+def run_protect(chosen: argparse.Namespace) -> int:
+    """Let the KMS wrap what stands plain in the key file."""
+
+    def work() -> Any:
+        from gongzhi.kernel.keyring import protect  # noqa: PLC0415
+
+        return protect()
+
+    count = _with(work)
+    say(_("密钥管理系统封装了 {count} 把密钥。另存的旧密钥文件仍是明文，请一并处理。").format(count=count))
+    if chosen.json:
+        tell({"protected": count})
     return GOOD
 
 

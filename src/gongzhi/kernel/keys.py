@@ -1,6 +1,6 @@
 """Keys: what makes a record's words and a person's fields readable, and unreadable for ever.
 
-One key file holds the installation's two secrets: the **master** key, which wraps every other key, and the **index**
+The installation has two secrets (``kernel.keyring`` says where they come from): the **master** key, which wraps every other key, and the **index**
 key of the keyed hashes (equality search, attachment addresses), which stays when the master key is changed. Each record
 and each person has a key of its own, kept in the database only in wrapped form. Destroying that wrapped key erases the
 words; nothing here caches an unwrapped key, so a destroyed one is gone at once.
@@ -14,18 +14,11 @@ no more than 4 billion keys, and a record or a person is far below. Whoever hold
 everything; a backup of the database keeps the wrapped keys of its day.
 """
 
-import base64
 import hashlib
 import os
 import secrets
-import stat
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -34,26 +27,32 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.utils.translation import gettext as _
 
-from gongzhi.home import home, put
+from gongzhi.kernel.keyring import (
+    ID_BYTES,
+    KEY_BYTES,
+    KeyFileError,
+    KeyRing,
+    KeysError,
+    forget_keyring,
+    in_environment,
+    key_file,
+    keyring,
+    look_again,
+)
 from gongzhi.kernel.normal import normal
 
-KEY_BYTES = 32
+__all__ = [
+    "KEY_BYTES", "WRAPPED_BYTES", "KeyDestroyed", "KeyFileError", "KeyRing", "KeysError", "Tampered", "UnknownMasterKey",
+    "Words", "forget_keyring", "in_environment", "key_file", "keyed_hash", "keyring", "new_key", "open_field", "open_secret",
+    "open_words", "seal_field", "seal_fields", "seal_secret", "seal_words", "unwrap", "wrap",
+]  # fmt: skip
 WRAPPED_BYTES = 65  # version 1, master key id 4, nonce 12, key 32, tag 16
 
 _VERSION = b"\x01"
 _NONCE = 12
 _TAG = 16
-_ID = 4
 
 Words = Mapping[str, Mapping[str, object]]
-
-
-class KeysError(Exception):
-    """The base of what can go wrong with keys and ciphertexts."""
-
-
-class KeyFileError(KeysError):
-    """The key file is missing where it was promised, damaged, or readable by others. The sentence names the way out."""
 
 
 class KeyDestroyed(KeysError):
@@ -66,149 +65,6 @@ class UnknownMasterKey(KeysError):
 
 class Tampered(KeysError):
     """A ciphertext does not open: it was changed, moved from another place, or belongs to another key."""
-
-
-@dataclass(frozen=True, repr=False)
-class KeyRing:
-    """The secrets of one key file: master keys by their id, the id in use, and the index key."""
-
-    masters: Mapping[bytes, AESGCM]
-    current: bytes
-    index: bytes
-
-
-# --- the key file ---------------------------------------------------------------------------------------------------
-
-_HEADER = """\
-# Key file of this gongzhi installation. Without it no personal data and no history can be read, by anyone, ever.
-# Keep a copy apart from the database's backups. The first "master" line is the one in use.
-"""
-
-
-def key_file() -> Path:
-    """Return the key file's path: ``GONGZHI_MASTER_KEY_FILE``, else ``keys/master`` in GONGZHI_HOME."""
-    named = os.environ.get("GONGZHI_MASTER_KEY_FILE")
-    return Path(named).absolute() if named else home() / "keys" / "master"
-
-
-def keyring() -> KeyRing:
-    """Return the installation's keys, made on first use. Raises KeyFileError.
-
-    A running process takes a changed file within a second; one that has vanished it goes on without, until it ends.
-    """
-    where = os.environ.get("GONGZHI_MASTER_KEY_FILE"), os.environ.get("GONGZHI_HOME")
-    again, stamp = _looked.get(where, (0.0, None))
-    if time.monotonic() >= again:
-        try:
-            seen = key_file().stat()
-            stamp = (seen.st_ino, seen.st_mtime_ns)
-        except FileNotFoundError:
-            pass
-        _looked[where] = time.monotonic() + _LOOK_SECONDS, stamp
-    return _load(*where, stamp)
-
-
-_LOOK_SECONDS = 1.0
-_looked: dict[tuple[str | None, str | None], tuple[float, Any]] = {}
-
-
-def forget_keyring() -> None:
-    """Read the key file again at the next use: for tests, and after the file was changed."""
-    _looked.clear()
-    _load.cache_clear()
-
-
-@lru_cache(maxsize=4)
-def _load(named: str | None, _home: str | None, _stamp: Any) -> KeyRing:
-    path = key_file()  # what is remembered hangs on the two variables: making a path costs more than wrapping a key
-    if not path.exists():
-        if named:  # a file someone named is never invented: that would hide a typo
-            raise KeyFileError(
-                _("密钥文件 {path} 不存在。请检查 GONGZHI_MASTER_KEY_FILE，或放回原来的密钥文件。").format(path=path)
-            )
-        _make(path)
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(64_000)
-    except OSError as error:
-        raise KeyFileError(
-            _("读不到密钥文件 {path}：{strerror}。").format(path=path, strerror=error.strerror)
-        ) from error
-    if not stat.S_ISREG(mode):
-        raise KeyFileError(_("{path} 不是普通文件，不能作为密钥文件。").format(path=path))
-    if mode & 0o077:
-        raise KeyFileError(
-            _("密钥文件 {path} 可以被其他用户读取，已拒绝使用。请运行：chmod 600 '{path}'").format(path=path)
-        )
-    return _parse(path, content)
-
-
-def _parse(path: Path, content: bytes) -> KeyRing:
-    masters: list[bytes] = []
-    index: list[bytes] = []
-    try:
-        for line in content.decode("ascii").splitlines():
-            if not line.strip() or line.startswith("#"):
-                continue
-            name, text = line.split()[:2]  # a master may say since when it is there
-            key = base64.b64decode(text, validate=True)
-            if len(key) != KEY_BYTES:
-                raise ValueError("a key has 32 bytes")
-            {"master": masters, "index": index}[name].append(key)
-        if not masters or len(index) != 1:
-            raise ValueError("one index key and at least one master key are needed")
-    except (ValueError, KeyError) as error:
-        raise KeyFileError(
-            _("密钥文件 {path} 已损坏。请从备份中恢复它；不要删除或新建，否则旧数据再也读不出。").format(path=path)
-        ) from error
-    return KeyRing({_key_id(key): AESGCM(key) for key in masters}, _key_id(masters[0]), index[0])
-
-
-def master_id(line: str) -> bytes | None:
-    """Return the id of the master key in a line of the key file, None where the line holds none."""
-    name, _space, rest = line.partition(" ")
-    return _key_id(base64.b64decode(rest.split()[0])) if name == "master" and rest.strip() else None
-
-
-def master_dates() -> dict[bytes, date]:
-    """Return since when each master key is in the file, by its id, as far as the file says."""
-    dates = {}
-    for line in key_file().read_text(encoding="ascii").splitlines():
-        name, parts = master_id(line), line.split()
-        if name is not None and len(parts) == 3:
-            with suppress(ValueError):
-                dates[name] = date.fromisoformat(parts[2])
-    return dates
-
-
-def put_masters(change: Callable[[list[str]], list[str]]) -> None:
-    """Write the key file anew, whole and durable, with its lines changed. Raises KeyFileError: nothing was changed then."""
-    keyring()
-    path = key_file()
-    lines = [
-        line for line in path.read_text(encoding="ascii").splitlines() if line.strip() and not line.startswith("#")
-    ]
-    content = _HEADER + "".join(f"{line}\n" for line in change(lines))
-    _parse(path, content.encode())
-    try:
-        put(path, content)
-    except OSError as error:
-        raise KeyFileError(
-            _("写不了密钥文件 {path}：{strerror}。").format(path=path, strerror=error.strerror)
-        ) from error
-    forget_keyring()
-
-
-def _key_id(master: bytes) -> bytes:
-    return hashlib.sha256(b"gongzhi master key id\0" + master).digest()[:_ID]
-
-
-def _make(path: Path) -> None:
-    """Write a fresh key file, or leave the one that another process made first."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lines = [f"{name} {base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n" for name in ("master", "index")]
-    put(path, _HEADER + "".join(lines), fresh=True)
 
 
 # --- keys of records and persons ------------------------------------------------------------------------------------
@@ -234,7 +90,7 @@ def unwrap(wrapped: bytes | memoryview | None) -> bytes:
     if not wrapped:
         raise KeyDestroyed(_("密钥已销毁，内容不可恢复。"))
     data = bytes(wrapped)
-    head = data[: 1 + _ID]
+    head = data[: 1 + ID_BYTES]
     if len(data) != WRAPPED_BYTES or head[:1] != _VERSION:
         raise Tampered(_("封装的密钥格式不对，可能被改动过。"))
     master = _master(head[1:])
@@ -245,7 +101,7 @@ def unwrap(wrapped: bytes | memoryview | None) -> bytes:
             )
         )
     try:
-        return master.decrypt(data[1 + _ID : 1 + _ID + _NONCE], data[1 + _ID + _NONCE :], b"key" + head)
+        return master.decrypt(data[1 + ID_BYTES : 1 + ID_BYTES + _NONCE], data[1 + ID_BYTES + _NONCE :], b"key" + head)
     except InvalidTag:
         raise Tampered(_("封装的密钥解不开，可能被改动过。")) from None
 
@@ -254,7 +110,7 @@ def _master(name: bytes) -> AESGCM | None:
     """Return the master key of this id; the file is read again for one that another process may just have begun to use."""
     held = keyring().masters.get(name)
     if held is None:
-        _looked.clear()
+        look_again()
         held = keyring().masters.get(name)
     return held
 
@@ -334,15 +190,15 @@ def seal_secret(purpose: str, secret: bytes) -> bytes:
 def open_secret(purpose: str, sealed: bytes | memoryview) -> bytes:
     """Return the secret. Raises UnknownMasterKey, Tampered."""
     data = bytes(sealed)
-    head = data[: 1 + _ID]
-    if len(data) < 1 + _ID + _NONCE + _TAG or head[:1] != _VERSION:
+    head = data[: 1 + ID_BYTES]
+    if len(data) < 1 + ID_BYTES + _NONCE + _TAG or head[:1] != _VERSION:
         raise Tampered(_("封装的密钥格式不对，可能被改动过。"))
     master = _master(head[1:])
     if master is None:
         raise UnknownMasterKey(_("密钥文件里没有封装这个密钥的主密钥，无法解开。请放回写入这些数据时的密钥文件。"))
-    nonce = data[1 + _ID : 1 + _ID + _NONCE]
+    nonce = data[1 + ID_BYTES : 1 + ID_BYTES + _NONCE]
     try:
-        return master.decrypt(nonce, data[1 + _ID + _NONCE :], b"secret" + head + purpose.encode())
+        return master.decrypt(nonce, data[1 + ID_BYTES + _NONCE :], b"secret" + head + purpose.encode())
     except InvalidTag:
         raise Tampered(_("封装的密钥解不开，可能被改动过。")) from None
 

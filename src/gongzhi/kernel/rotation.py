@@ -6,7 +6,6 @@ was read, so that a key destroyed meanwhile stays destroyed. What was read befor
 master stands in the file: dropping an old master is what makes old backups unreadable.
 """
 
-import base64
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gongzhi.kernel import keys
+from gongzhi.kernel import keyring, keys
 from gongzhi.kernel.chronicle import line
 from gongzhi.kernel.second_factor import factor_purpose
 
@@ -72,7 +71,7 @@ class Master:
 
 def masters() -> list[Master]:
     """Return the master keys of the key file, the one in use first. Raises keys.KeyFileError."""
-    ring, dates = keys.keyring(), keys.master_dates()
+    ring, dates = keys.keyring(), keyring.master_dates()
     counts = _counts()
     made = [Master(name.hex(), name == ring.current, dates.get(name), counts.pop(name, 0)) for name in ring.masters]
     return made + [Master(name.hex(), False, None, count) for name, count in counts.items()]
@@ -96,10 +95,8 @@ def rotate(progress: Callable[[int, int], None] | None = None, wait: float = SEE
 
     Broken off, it is called again: what is done stays done, and ``rewrap`` goes on.
     """
-    master = secrets.token_bytes(keys.KEY_BYTES)
-    keys.put_masters(
-        lambda lines: [f"master {base64.b64encode(master).decode()} {timezone.localdate().isoformat()}", *lines]
-    )
+    master = secrets.token_bytes(keyring.KEY_BYTES)
+    keyring.put_masters(lambda lines: [f"master {keyring.key_text(master)} {timezone.localdate().isoformat()}", *lines])
     time.sleep(wait)  # a process that still wraps under the old one would leave rows behind
     _said("rotate_master", {"master": keys.keyring().current.hex()})
     return rewrap(progress)
@@ -147,6 +144,7 @@ def drop(name: str) -> None:
 
     Raises StillUsed where it is in use, unknown, or still wraps something here; keys.KeyFileError.
     """
+    keyring.writable()
     ring = keys.keyring()
     wanted = next((one for one in ring.masters if one.hex() == name.strip().lower()), None)
     if wanted is None:
@@ -160,7 +158,7 @@ def drop(name: str) -> None:
             )
         )
     _said("drop_master", {"master": name.lower()})
-    keys.put_masters(lambda lines: [line for line in lines if keys.master_id(line) != wanted])
+    keyring.put_masters(lambda lines: [line for line in lines if keyring.master_id(line) != wanted])
 
 
 def _said(action: str, said: dict[str, str]) -> None:

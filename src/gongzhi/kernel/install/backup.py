@@ -25,8 +25,9 @@ from django.utils.translation import gettext as _
 from psycopg import sql
 
 from gongzhi.home import home
+from gongzhi.kernel import keyring
 from gongzhi.kernel.install.run import Roles, install
-from gongzhi.kernel.keys import key_file, keyed_hash
+from gongzhi.kernel.keys import in_environment, key_file, keyed_hash
 from gongzhi.postgres.wheel import binary
 
 FORMAT = 2
@@ -105,14 +106,14 @@ def restore(source: Path, owner: str) -> dict[str, Any]:
         with psycopg.connect(owner) as held:
             if _one(held, "SELECT count(to_regclass('public.entry'))") and _count(held, "entry"):
                 raise BackupError(_("数据库里已有数据，没有恢复。请恢复到一个空的数据库。"))
-    if not key_file().exists():
+    if not in_environment() and not key_file().exists():
         raise BackupError(
             _("没有密钥文件 {path}。请先把这个备份所用的密钥文件放到那里，否则恢复的内容打不开。").format(
                 path=key_file()
             )
         )
     if manifest["key"] != fingerprint():
-        raise BackupError(_("密钥文件 {path} 不是这个备份所用的。没有恢复。").format(path=key_file()))
+        raise BackupError(_("现在的密钥（{path}）不是这个备份所用的。没有恢复。").format(path=keyring.place()))
     marker.touch()
     try:
         _bring_in(source, manifest, owner)
