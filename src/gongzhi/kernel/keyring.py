@@ -128,9 +128,7 @@ def _of_text(text: str, _file: str | None) -> KeyRing:
     try:
         return _parse(_lines(text))
     except (ValueError, KeyError, transit.KmsError) as error:
-        raise KeyFileError(
-            _("GONGZHI_MASTER_KEY 的内容不对：应是密钥文件的各行，用分号隔开（master …; index …）。")
-        ) from error
+        raise KeyFileError(_("GONGZHI_MASTER_KEY 的内容不对：应是密钥文件的各行，用分号隔开。")) from error
 
 
 def _lines(text: str) -> list[str]:

@@ -97,7 +97,7 @@ def _address(what: str) -> str:
         good = False
     mount, _slash, name = named.rpartition("/")
     if not good or not re.fullmatch(r"[\w.-]+", name) or urlsplit(mount).path in ("", "/"):
-        raise KmsError(_("GONGZHI_KMS 应写成 https://主机:8200/v1/transit/密钥名。"))
+        raise KmsError(_("GONGZHI_KMS 应写成 https://HOST:8200/v1/transit/KEY。"))
     return f"{mount}/{what}/{name}"
 
 
