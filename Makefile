@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: demo real test test-long lint bench screenshots bundle sql-counts setup setup-dev locks
+.PHONY: demo real test test-long lint bench screenshots bundle audit sql-counts setup setup-dev locks
 
 demo: setup
 	@exec $(VENV)/gongzhi demo --port $(PORT) --sample $(SAMPLE)
@@ -52,6 +52,11 @@ locks: setup-dev
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:tools -o requirements-tools.lock
 	$(LOCK) --group pyproject.toml:node -o requirements-node.lock
+
+# Known faults of the packages of all locks, asked of the advisory service: needs the internet (docs/security.md).
+audit: setup-dev
+	@for lock in requirements*.lock; do \
+	  .tools/uv/bin/uv tool run -q pip-audit --strict --require-hashes --disable-pip -r $$lock || exit 1; done
 
 # Everything an installation without internet needs, in one file (docs/operations.md).
 bundle: setup

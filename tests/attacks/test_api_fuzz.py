@@ -104,7 +104,7 @@ def test_nothing_sent_breaks_the_api_or_shows_what_the_role_does_not_see(
 
 def _try(target: Target, operation: Any, machine: Machine, hidden: list[str]) -> None:
     @settings(
-        max_examples=15, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        max_examples=8, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(data=st.data())

@@ -278,7 +278,7 @@ def crew(database: str) -> People:
 
 
 @pytest.mark.parametrize(
-    ("examples", "steps"), [(30, 40), pytest.param(150, 60, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
+    ("examples", "steps"), [(15, 40), pytest.param(150, 60, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
 )
 def test_whatever_people_try_only_what_the_rules_allow_happens(crew: People, examples: int, steps: int) -> None:
     _done.clear()

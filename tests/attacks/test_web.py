@@ -13,6 +13,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+import gongzhi
 from gongzhi.intake import tables
 from gongzhi.kernel.act import act
 from gongzhi.kernel.context import Actor, portal_actor
@@ -156,6 +157,33 @@ def test_the_api_takes_no_cookie(city: str, at_desk: Any) -> None:
     assert client.get("/api/request").status_code == 401
     answer = client.post("/api/request", {"form": {"detail": "x"}}, content_type="application/json")
     assert answer.status_code == 401
+
+
+# --- what the server asks ---------------------------------------------------------------------------------------------
+
+_CALLS_OUT = {
+    "gongzhi.channels.mail": "the mail server that the environment names",
+    "gongzhi.channels.sms": "the short message centre that the environment names",
+    "gongzhi.channels.witnesses": "witnesses that the environment names",
+    "gongzhi.web.oidc": "the provider that the environment names, and what its metadata name below its own address",
+    "gongzhi.client": "the Python client, which runs elsewhere",
+    "gongzhi.cli.running": "looks whether a port is free",
+}
+_OUT = re.compile(
+    r"^\s*(?:import|from) (?:urllib\.request|http\.client(?! import responses)|smtplib|socket|ssl|requests|httpx)\b",
+    re.MULTILINE,
+)
+
+
+def test_only_these_modules_call_out() -> None:
+    """No address that anybody types into a form is ever asked (SSRF): who calls out is named here with the reason."""
+    root = Path(gongzhi.__file__).parent
+    found = {
+        ".".join(("gongzhi", *path.relative_to(root).with_suffix("").parts))
+        for path in root.rglob("*.py")
+        if _OUT.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == set(_CALLS_OUT)
 
 
 # --- what comes packed ------------------------------------------------------------------------------------------------

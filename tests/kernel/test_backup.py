@@ -18,6 +18,10 @@ from gongzhi.kernel.install import backup
 from gongzhi.kernel.install.backup import BackupError, restore, save
 from gongzhi.kernel.keys import forget_keyring, key_file
 from gongzhi.kernel.models import Attachment, Entry, Register
+from gongzhi.kernel.seals.replay import replay
+from gongzhi.kernel.seals.sealing import seal
+from gongzhi.kernel.seals.signing import seal_keys
+from gongzhi.kernel.seals.verifying import verify
 from gongzhi.kernel.vault import Upload
 from gongzhi.kernel.worker import tell_outbox
 from gongzhi.postgres.roles import prepare
@@ -92,6 +96,10 @@ def test_a_backup_opened_elsewhere_is_the_same_city(
     fresh = act(portal_actor(), "request", "file", form={"detail": "新的一条", "place": crew.places["city"]})
     assert fresh.number > made.number  # numbers go on where they were
     assert tell_outbox() == 2  # what came after the backup, and nothing of before it a second time
+    seal()
+    report = verify(seal_keys().verifiers)  # the restored city is the one that its own ledger tells of
+    assert replay(report) == 0
+    assert report.findings == []
     with pytest.raises(BackupError, match="已有"):
         restore(target, owner)
 

@@ -20,7 +20,17 @@ from gongzhi.kernel.context import Actor, ContextError, follow_code, named
 from gongzhi.kernel.draft import Draft, Told
 from gongzhi.kernel.generate import Function, function
 from gongzhi.kernel.procedure import Action
-from gongzhi.kernel.refusals import Absent, ClockWrong, Conflict, Invalid, KeyReused, PartsOpen, Refused, Unreachable
+from gongzhi.kernel.refusals import (
+    Absent,
+    ClockWrong,
+    Conflict,
+    DiskFull,
+    Invalid,
+    KeyReused,
+    PartsOpen,
+    Refused,
+    Unreachable,
+)
 from gongzhi.kernel.service import Service, service
 from gongzhi.kernel.vault import Upload, discard
 
@@ -28,6 +38,7 @@ __all__ = [
     "Absent",
     "ClockWrong",
     "Conflict",
+    "DiskFull",
     "Done",
     "Invalid",
     "KeyReused",
@@ -74,7 +85,7 @@ def act(
 
     ``form`` maps field names to raw values; ``version`` is what the page showed; ``key`` makes a repeated call return the
     first answer; ``follow`` is the code of a resident; ``at`` (aware) is for acts of the past, which a ``loader`` answers
-    for; so are ``told``, deadlines that a history gives. Raises Invalid, Absent, Conflict, KeyReused, ClockWrong, Unreachable (all Refused), and for files
+    for; so are ``told``, deadlines that a history gives. Raises Invalid, Absent, Conflict, KeyReused, ClockWrong, DiskFull, Unreachable (all Refused), and for files
     ``vault.Rejected`` and ``vault.NoRoom``. LookupError: no such service or action. ValueError: ``told`` without a loader.
     """
     if connection.in_atomic_block:
@@ -131,6 +142,8 @@ def _call(made: Function, draft: Draft) -> tuple[Any, ...]:
             raise Invalid(_broken(draft, error.diag.constraint_name or "")) from error
         except psycopg.errors.ForeignKeyViolation as error:
             raise Invalid({"": [_("所选的地点、单位或记录已经不存在，请刷新页面后重新选择。")]}) from error
+        except psycopg.errors.DiskFull as error:
+            raise DiskFull from error
         except psycopg.OperationalError as error:
             connection.close()
             if last or not draft.key:

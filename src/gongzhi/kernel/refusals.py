@@ -77,6 +77,13 @@ class ClockWrong(Refused):
         )
 
 
+class DiskFull(Refused):
+    """The database's disk is full; whoever tries again with the same key, once there is room, does it once."""
+
+    def __init__(self) -> None:
+        super().__init__(_("数据库的磁盘已满，操作没有生效。内容没有丢失，请通知管理员清出空间，稍后再提交一次。"))
+
+
 class Unreachable(Refused):
     """The database did not answer; whether an earlier try arrived is settled by trying again with the same key."""
 

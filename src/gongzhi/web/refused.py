@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from gongzhi.kernel.act import Invalid, Refused, Unreachable
+from gongzhi.kernel.act import DiskFull, Invalid, Refused, Unreachable
 from gongzhi.kernel.vault import NoRoom, Rejected
 from gongzhi.tongue import sentences
 
@@ -36,4 +36,6 @@ def answer(refusal: Exception, key: str) -> Answer:
             return Answer(files_error=str(refusal), status=422, key=key)
         case Unreachable():
             return Answer(alert=str(refusal), status=503, key=key)
+        case DiskFull():
+            return Answer(alert=str(refusal), status=507, key=key)
     return Answer(alert=str(refusal), status=409, key=str(uuid4()))

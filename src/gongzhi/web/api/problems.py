@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from gongzhi.kernel.act import Absent, Conflict, Invalid, Refused, Unreachable
+from gongzhi.kernel.act import Absent, Conflict, DiskFull, Invalid, Refused, Unreachable
 from gongzhi.kernel.context import NoPost
 from gongzhi.kernel.refusals import KeyReused, PartsOpen
 from gongzhi.kernel.vault import NoRoom, Rejected
@@ -46,7 +46,7 @@ _KINDS: Mapping[str, tuple[int, str, str]] = {
     "no-room": (
         507,
         later("服务器的磁盘已满"),
-        later("附件没有保存，操作没有生效。可以带着同一个 Idempotency-Key 再试。"),
+        later("操作没有生效。有空间之后可以带着同一个 Idempotency-Key 再试。"),
     ),
     "unreachable": (503, later("暂时连不上数据库"), later("可以带着同一个 Idempotency-Key 再试，不会重复办理。")),
 }
@@ -106,6 +106,8 @@ def of(request: HttpRequest, refusal: Refused) -> HttpResponse:
             return problem("parts-open", request, detail, count=refusal.count)
         case Unreachable():
             return problem("unreachable", request, detail)
+        case DiskFull():
+            return problem("no-room", request, detail)
         case _:
             return problem("refused", request, detail)
 

@@ -87,11 +87,11 @@ class ConflictOut(ErrorOut):
 
 REFUSALS: dict[int, Any] = {
     400: ErrorOut, 401: ErrorOut, 404: ErrorOut, 409: ConflictOut, 412: ConflictOut, 422: InvalidOut, 428: ErrorOut,
-    503: ErrorOut,
+    503: ErrorOut, 507: ErrorOut,
 }  # fmt: skip
 
 
-TAKEN: dict[int, Any] = {413: ErrorOut, 507: ErrorOut}
+TAKEN: dict[int, Any] = {413: ErrorOut}
 """What may be wrong beside, where files are sent."""
 BINARY = {"type": "string", "format": "binary"}
 
