@@ -144,3 +144,8 @@ def _explain(value: object, path: str, depth: int) -> None:  # noqa: C901 (one l
         raise NotCanonical(path, "floats have no one form; write decimals as strings")
     elif value is not None and kind is not bool:
         raise NotCanonical(path, f"a {kind.__qualname__} is not a plain JSON value; turn it into a string first")
+
+
+def point_text(lon: float, lat: float) -> str:
+    """Return a position as an entry's digest covers it: degrees of WGS-84 with six decimals, about a tenth of a metre."""
+    return f"{lon:.6f},{lat:.6f}"

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from gongzhi.kernel import owing
-from gongzhi.kernel.canonical import SALT_BYTES, canonical, salted
+from gongzhi.kernel.canonical import SALT_BYTES, canonical, point_text, salted
 from gongzhi.kernel.context import acting, follow_code, follow_hash
 from gongzhi.kernel.draft import Draft, Found
 from gongzhi.kernel.forms import INDEXED_FIELDS, PERSON_FIELDS, WHOLE
@@ -322,13 +322,13 @@ def _body(draft: Draft) -> None:
                 spoken[name] = value or ""
         else:
             said[name] = fact.entry_value(stored[name])
+    if arguments["lon"] is not None:  # a position may be somebody's door: it is a word, and forgotten with the others
+        spoken["point"] = point_text(arguments["lon"], arguments["lat"])
     fresh = secrets.token_bytes(SALT_BYTES * len(spoken))
     for start, (name, text) in zip(range(0, len(fresh), SALT_BYTES), spoken.items(), strict=True):
         salt = fresh[start : start + SALT_BYTES]
         draft.words[name] = {"new": text, "salt": salt.hex()}
         heard[name] = salted(text, salt)
-    if arguments["lon"] is not None:
-        said["point"] = f"{arguments['lon']:.6f},{arguments['lat']:.6f}"
     body: dict[str, object] = {
         "v": 1,
         "id": str(draft.entry),

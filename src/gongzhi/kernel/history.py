@@ -120,7 +120,7 @@ def _line(
     words = [
         (_label(service, labels, name), text)
         for name, text in spoken.items()
-        if name != "title" and (shown is None or name in shown)
+        if name not in ("title", "point") and (shown is None or name in shown)
     ]
     facts = [
         (_label(service, labels, name), labels[name].display(value))

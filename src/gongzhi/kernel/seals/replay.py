@@ -17,7 +17,7 @@ from typing import Any, cast
 import orjson
 from django.db import connections
 
-from gongzhi.kernel.canonical import salted
+from gongzhi.kernel.canonical import point_text, salted
 from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.forms import PERSON_FIELDS
 from gongzhi.kernel.generate import sets_due
@@ -159,7 +159,11 @@ def _apply(
         state.facts = {name: _nothing(fact) for name, fact in service.facts.items()}
     else:
         _change(action, said, now, register)
-    if said["set"].get("point"):
+    if "point" in heard:
+        register["point"] = heard["point"]
+        register.pop("lon", None)
+        register.pop("lat", None)
+    elif said["set"].get("point"):  # as the releases before wrote it
         register["lon"], register["lat"] = (float(part) for part in said["set"]["point"].split(","))
     if "title" in heard:
         register["title"] = heard["title"]
@@ -182,6 +186,7 @@ def _erased(service: Service, said: Mapping[str, Any], state: _State) -> None:
     state.erased = True
     state.register.update(version=said["version"], lon=None, lat=None, erased=True)
     state.register.pop("title", None)
+    state.register.pop("point", None)
     state.facts = {name: told for name, told in state.facts.items() if not service.fact(name).words}
     state.more = {name: told for name, told in state.more.items() if not isinstance(told, _Spoken)}
 
@@ -222,9 +227,13 @@ def _nothing(fact: Fact, *, cleared: bool = False) -> Any:
     return {"0": 0, "false": False}.get(fact.empty, "")
 
 
+def _point(row: Register) -> str:
+    return "" if row.lon is None or row.lat is None else point_text(row.lon, row.lat)
+
+
 def _register(row: Register, state: _State, key: bytes | None) -> Iterator[str]:
     for name, told in state.register.items():
-        value = getattr(row, name)
+        value: Any = _point(row) if name == "point" else getattr(row, name)
         if isinstance(told, _Spoken):
             if not _holds(row.pk, told, name, value, key):
                 yield name
