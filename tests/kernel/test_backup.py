@@ -1,7 +1,10 @@
 """A backup opened elsewhere is the same city: records, words, files, numbers, the outbox; and what stands in its way is said."""
 
+import base64
+import json
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -9,12 +12,14 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gongzhi.kernel import atlas, context
+from gongzhi.kernel import atlas, context, keys, rotation
 from gongzhi.kernel.act import Done, act
 from gongzhi.kernel.context import acting, portal_actor
 from gongzhi.kernel.history import timeline
-from gongzhi.kernel.install import backup
+from gongzhi.kernel.install import backup, sealed
 from gongzhi.kernel.install.backup import BackupError, restore, save
 from gongzhi.kernel.keys import forget_keyring, key_file
 from gongzhi.kernel.models import Attachment, Entry, Register
@@ -82,6 +87,8 @@ def test_a_backup_opened_elsewhere_is_the_same_city(
     manifest = save(target, backup._address())
     assert (manifest["records"], manifest["entries"]) == before
     assert target.stat().st_mode & 0o077 == 0
+    raw = target.read_bytes()
+    assert not [word for word in ("井盖坏了，请修", "已电话核实", made.number) if word.encode() in raw]
 
     owner = elsewhere()
     restore(target, owner)
@@ -196,3 +203,61 @@ def test_a_restore_that_fails_half_way_leaves_an_empty_database(
     monkeypatch.setattr(backup, "_into_the_past", real)
     restore(target, owner)
     assert _count()[1] > 0
+
+
+def test_a_dropped_master_key_ends_what_a_backup_reveals(
+    crew: People, request_in: Make, elsewhere: Callable[..., str], tmp_path: Path
+) -> None:
+    request_in("assigned", detail="井盖坏了，请修")
+    target = tmp_path / "whole.tar"
+    save(target, backup._address())
+    old = rotation.masters()[0].id
+    rotation.rotate(wait=0)
+    rotation.drop(old)
+    owner = elsewhere()
+    with pytest.raises(BackupError, match="已经销毁"):
+        restore(target, owner)
+    assert not (tmp_path / "home" / "restoring").exists()
+
+
+def test_a_backup_of_the_release_before_is_restored(
+    crew: People, request_in: Make, elsewhere: Callable[..., str], tmp_path: Path
+) -> None:
+    """Its dump was not sealed."""
+    request_in("assigned", detail="井盖坏了，请修")
+    target, before, held = tmp_path / "whole.tar", tmp_path / "before.tar", tmp_path / "held"
+    manifest = save(target, backup._address())
+    with tarfile.open(target) as tar:
+        tar.extractall(held, filter="data")
+    sealed.unseal(held / "database.dump", held / "plain", keys.unwrap(base64.b64decode(manifest.pop("sealed"))))
+    (held / "plain").replace(held / "database.dump")
+    manifest |= {"format": 2, "dump": backup._digest(held / "database.dump")}
+    (held / "manifest.json").write_text(json.dumps(manifest))
+    with tarfile.open(before, "w") as tar:
+        for name in ("manifest.json", "database.dump", "files", "files.sha256"):
+            if (held / name).exists():
+                tar.add(held / name, name)
+    count = _count()
+    restore(before, elsewhere())
+    assert _count() == count
+
+
+@given(content=st.binary(max_size=200), piece=st.integers(1, 40))
+def test_a_sealed_file_opens_whole_or_not_at_all(content: bytes, piece: int) -> None:
+    key, other = keys.new_key(), keys.new_key()
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sealed, "PIECE", piece)
+        folder = Path(name)
+        sealed.seal(BytesIO(content), folder / "a", key)
+        sealed.unseal(folder / "a", folder / "b", key)
+        assert (folder / "b").read_bytes() == content
+        whole = (folder / "a").read_bytes()
+        step = piece + 16
+        wrong = [whole[:-1], whole + b"x", whole[step:], whole[:step] + whole, bytes([whole[0] ^ 1]) + whole[1:], b""]
+        wrong += [whole[:step]] if len(whole) > step else []
+        for number, damaged in enumerate(wrong):
+            (folder / f"c{number}").write_bytes(damaged)
+            with pytest.raises(sealed.Unreadable):
+                sealed.unseal(folder / f"c{number}", folder / f"d{number}", key)
+        with pytest.raises(sealed.Unreadable):
+            sealed.unseal(folder / "a", folder / "e", other)

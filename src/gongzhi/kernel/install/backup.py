@@ -1,11 +1,13 @@
 """Backup and restore: one file with the database and the attachments, without the keys that open them.
 
-The file is a tar: ``manifest.json``, ``database.dump`` (pg_dump's custom format, schema ``public`` without row policies),
-``files/`` and, last, ``files.sha256`` (as sha256sum writes it): a tar cut off between two members is a whole tar to every
+The file is a tar: ``manifest.json``, ``database.dump`` (pg_dump's custom format, schema ``public`` without row policies, under a
+key of its own that the master key wraps, in the manifest: so an old master that is dropped takes the words in its columns with
+it), ``files/`` and, last, ``files.sha256`` (as sha256sum writes it): a tar cut off between two members is a whole tar to every
 reader, so that only a list that comes last says that none of the attachments is missing. What is made of the declarations (schema ``kernel``, policies, grants) is not in it: it is made anew, so that a
 backup of one release can be restored by a later one. Sessions are left out: everybody signs in again.
 """
 
+import base64
 import hashlib
 import json
 import shutil
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import psycopg
 from django.conf import settings
@@ -27,11 +29,21 @@ from psycopg import sql
 from gongzhi.home import home
 from gongzhi.kernel import keyring
 from gongzhi.kernel.install.run import Roles, install
-from gongzhi.kernel.keys import in_environment, key_file, keyed_hash
+from gongzhi.kernel.install.sealed import Unreadable, seal, unseal
+from gongzhi.kernel.keys import (
+    KeysError,
+    UnknownMasterKey,
+    in_environment,
+    key_file,
+    keyed_hash,
+    new_key,
+    unwrap,
+    wrap,
+)
 from gongzhi.postgres.wheel import binary
 
-FORMAT = 2
-_FORMATS = (1, FORMAT)  # the first had no list of its files
+FORMAT = 3
+_FORMATS = (1, 2, FORMAT)  # the first had no list of its files, the second a dump that anybody could read
 _ROOM = "No space left"
 _EMPTIED = ("django_session",)
 _HELD = "database.dump"
@@ -50,14 +62,12 @@ def save(target: Path, owner: str) -> dict[str, Any]:
         raise BackupError(_("文件夹 {path} 不存在，请先建立它。").format(path=target.parent))
     with _own_folder(target.parent) as folder:
         dump, fresh = folder / _HELD, folder / "whole.tar"
-        emptied = [f"--exclude-table-data=public.{table}" for table in _EMPTIED]
-        _run(
-            "pg_dump", "-Fc", "-n", "public", "--no-owner", "--no-privileges", "--no-policies", *emptied, "-f", str(dump), "-d", owner
-        )  # fmt: skip
+        key = new_key()
+        _dump(owner, dump, key)
         with psycopg.connect(owner) as held:
             manifest = {
                 "format": FORMAT, "city": settings.CITY, "at": timezone.now().isoformat(timespec="seconds"),
-                "key": fingerprint(), "numbers": _numbers(held), "dump": _digest(dump),
+                "key": fingerprint(), "sealed": base64.b64encode(wrap(key)).decode(), "numbers": _numbers(held), "dump": _digest(dump),
                 "records": _count(held, "register"), "entries": _count(held, "entry"),
             }  # fmt: skip
         said = folder / "manifest.json"
@@ -114,9 +124,10 @@ def restore(source: Path, owner: str) -> dict[str, Any]:
         )
     if manifest["key"] != fingerprint():
         raise BackupError(_("现在的密钥（{path}）不是这个备份所用的。没有恢复。").format(path=keyring.place()))
+    key = _key_of(manifest)
     marker.touch()
     try:
-        _bring_in(source, manifest, owner)
+        _bring_in(source, manifest, owner, key)
     except BaseException:
         _clear(owner)
         with psycopg.connect(owner) as held:
@@ -133,7 +144,36 @@ def fingerprint() -> str:
     return keyed_hash("backup", "which key").hex()[:16]
 
 
-def _bring_in(source: Path, manifest: dict[str, Any], owner: str) -> None:
+def _key_of(manifest: dict[str, Any]) -> bytes | None:
+    """Return the key of the dump, None for a backup of before dumps had one. Raises BackupError."""
+    if manifest["format"] < FORMAT:
+        return None
+    try:
+        return unwrap(base64.b64decode(manifest["sealed"]))
+    except UnknownMasterKey as error:
+        raise BackupError(_("封装这个备份的主密钥已经销毁，备份再也打不开。没有恢复。")) from error
+    except (KeysError, KeyError, TypeError, ValueError) as error:
+        raise BackupError(_("备份文件已经损坏，没有恢复。")) from error
+
+
+def _dump(owner: str, target: Path, key: bytes) -> None:
+    """Dump the database into a sealed file; on the way it lies nowhere as it is. Raises BackupError."""
+    emptied = [f"--exclude-table-data=public.{table}" for table in _EMPTIED]
+    command = [
+        str(binary("pg_dump")), "-Fc", "-n", "public", "--no-owner", "--no-privileges", "--no-policies", *emptied, "-d", owner,
+    ]  # fmt: skip
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+        try:
+            seal(cast("IO[bytes]", process.stdout), target, key)
+        except OSError as error:
+            process.kill()
+            raise _of_disk(error) from error
+        if process.wait():
+            said.seek(0)
+            raise _failed("pg_dump", said.read().decode(errors="replace"))
+
+
+def _bring_in(source: Path, manifest: dict[str, Any], owner: str, key: bytes | None) -> None:
     _clear(owner)
     with _own_folder(home()) as folder:
         try:
@@ -147,6 +187,8 @@ def _bring_in(source: Path, manifest: dict[str, Any], owner: str) -> None:
         whole = dump.is_file() and _digest(dump) == manifest["dump"] and (manifest["format"] == 1 or _all_there(folder))
         if not whole:
             raise BackupError(_("{path} 不是共治的备份文件，或已经损坏。").format(path=source))
+        if key is not None:
+            dump = _opened(dump, key, source)
         for section in ("pre-data", "data"):
             _run("pg_restore", "-1", "--no-owner", "--no-privileges", f"--section={section}", "-d", owner, str(dump))
         with psycopg.connect(owner) as held:
@@ -159,6 +201,18 @@ def _bring_in(source: Path, manifest: dict[str, Any], owner: str) -> None:
     _number_on(manifest["numbers"])
     with psycopg.connect(owner, autocommit=True) as held:
         held.execute("ANALYZE")
+
+
+def _opened(dump: Path, key: bytes, source: Path) -> Path:
+    plain = dump.with_name("plain.dump")
+    try:
+        unseal(dump, plain, key)
+    except Unreadable as error:
+        raise BackupError(_("{path} 不是共治的备份文件，或已经损坏。").format(path=source)) from error
+    except OSError as error:
+        raise _of_disk(error) from error
+    dump.unlink()
+    return plain
 
 
 def _add_files(tar: tarfile.TarFile) -> Iterator[str]:
@@ -269,10 +323,14 @@ def _one(held: psycopg.Connection[Any], statement: Any, values: list[Any] | None
 def _run(name: str, *arguments: str) -> None:
     done = subprocess.run([str(binary(name)), *arguments], capture_output=True, text=True)
     if done.returncode:
-        said = " ".join(done.stderr.split())
-        if _ROOM in said:
-            raise BackupError(_("磁盘已满，没有完成。请清出空间后重试。"))
-        raise BackupError(_("{name} 没有完成：{said}").format(name=name, said=said[-400:]))
+        raise _failed(name, done.stderr)
+
+
+def _failed(name: str, stderr: str) -> BackupError:
+    said = " ".join(stderr.split())
+    if _ROOM in said:
+        return BackupError(_("磁盘已满，没有完成。请清出空间后重试。"))
+    return BackupError(_("{name} 没有完成：{said}").format(name=name, said=said[-400:]))
 
 
 def _of_disk(error: OSError) -> BackupError:
