@@ -165,6 +165,7 @@ _CALLS_OUT = {
     "gongzhi.channels.mail": "the mail server that the environment names",
     "gongzhi.channels.sms": "the short message centre that the environment names",
     "gongzhi.channels.witnesses": "witnesses that the environment names",
+    "gongzhi.kernel.transit": "the key management service that the environment names",
     "gongzhi.web.oidc": "the provider that the environment names, and what its metadata name below its own address",
     "gongzhi.client": "the Python client, which runs elsewhere",
     "gongzhi.cli.running": "looks whether a port is free",
