@@ -187,6 +187,14 @@ def test_other_phones(written, plain):
     assert normal("phone", written) == plain
 
 
+def test_chance_is_given_once():
+    chance = keys.drawn()
+    given = [chance(count) for count in (12, 32, 16_380, 40_000, 16, 16)]
+    assert [len(one) for one in given] == [12, 32, 16_380, 40_000, 16, 16]
+    pieces = [one[start : start + 12] for one in given for start in range(0, len(one) - 11, 12)]
+    assert len(set(pieces)) == len(pieces)
+
+
 def test_hashes_by_purpose_and_installation(monkeypatch, tmp_path):
     assert keys.keyed_hash("name", "张 三") == keys.keyed_hash("name", "张三")
     assert keys.keyed_hash("identity", "32080119900101123ｘ") == keys.keyed_hash("identity", "32080119900101123X")

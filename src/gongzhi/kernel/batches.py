@@ -17,6 +17,7 @@ from gongzhi.kernel.context import Actor
 from gongzhi.kernel.draft import Draft, Memo
 from gongzhi.kernel.forms import Cleaned
 from gongzhi.kernel.generate_many import PARTY, columns_of
+from gongzhi.kernel.keys import drawn
 from gongzhi.kernel.packed import packed
 from gongzhi.kernel.refusals import Absent, Refused
 from gongzhi.kernel.service import Service
@@ -65,7 +66,7 @@ class Composer:
         """Compose the rows, all of which have a time of their own or none; ``now`` is the moment of those without."""
         if len(self._cleaned) >= _REMEMBERED:
             self._cleaned = {}
-        memo = Memo(cleaned=self._cleaned, new_id=uuid_utils.uuid7)
+        memo = Memo(cleaned=self._cleaned, new_id=uuid_utils.uuid7, chance=drawn())
         action, loader = self.declared.creating, self.loader if rows[0].at else None
         drafts: list[Draft] = []
         made = Composed([], [], [], [], keyed=True)

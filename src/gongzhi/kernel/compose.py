@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import secrets
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -148,7 +147,7 @@ def _check(draft: Draft, form: Mapping[str, Any], files: Sequence[Upload]) -> No
 
 def _prepare_new(draft: Draft) -> None:
     draft.record = draft.memo.new_id()
-    draft.record_key = new_key()
+    draft.record_key = new_key(draft.memo.chance)
     values = draft.values
     if values.get("place") is None:
         values["place"] = draft.actor.place
@@ -163,7 +162,7 @@ def _prepare_new(draft: Draft) -> None:
         year = timezone.localtime(draft.at).year
         numbers[draft.at] = _pattern(draft).partition("{serial")[0].format(year=year)
     draft.arguments.update(
-        number=numbers[draft.at], title=values["title"], key=wrap(draft.record_key, draft.memo.ring),
+        number=numbers[draft.at], title=values["title"], key=wrap(draft.record_key, draft.memo.ring, draft.memo.chance),
     )  # fmt: skip
 
 
@@ -222,11 +221,11 @@ def _parties(draft: Draft) -> None:
         known = {name: text for name, text in known.items() if text}
         if not known:
             continue
-        party, key = draft.memo.new_id(), new_key()
-        sealed = seal_fields(key, party, known)
+        party, key = draft.memo.new_id(), new_key(draft.memo.chance)
+        sealed = seal_fields(key, party, known, draft.memo.chance)
         row = {
             "record": draft.record, "id": party, "role": role, "known": " ".join([n for n in PERSON_FIELDS if n in known]),
-            "key": wrap(key, draft.memo.ring), **sealed,
+            "key": wrap(key, draft.memo.ring, draft.memo.chance), **sealed,
         }  # fmt: skip
         for name in INDEXED_FIELDS:
             if name in known:
@@ -324,7 +323,7 @@ def _body(draft: Draft) -> None:
             said[name] = fact.entry_value(stored[name])
     if arguments["lon"] is not None:  # a position may be somebody's door: it is a word, and forgotten with the others
         spoken["point"] = point_text(arguments["lon"], arguments["lat"])
-    fresh = secrets.token_bytes(SALT_BYTES * len(spoken))
+    fresh = draft.memo.chance(SALT_BYTES * len(spoken))
     for start, (name, text) in zip(range(0, len(fresh), SALT_BYTES), spoken.items(), strict=True):
         salt = fresh[start : start + SALT_BYTES]
         draft.words[name] = {"new": text, "salt": salt.hex()}
@@ -358,7 +357,7 @@ def _body(draft: Draft) -> None:
         arguments["body"] = canonical(body)
     arguments["sealed"] = None
     if draft.words and draft.record is not None:
-        arguments["sealed"] = seal_words(draft.record_key, draft.record, draft.entry, draft.words)
+        arguments["sealed"] = seal_words(draft.record_key, draft.record, draft.entry, draft.words, draft.memo.chance)
 
 
 def _witness(row: Mapping[str, Any]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """An act on its way from a form to the database."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,7 @@ from uuid_utils.compat import uuid7
 from gongzhi.kernel.atlas import Atlas, atlas
 from gongzhi.kernel.context import Actor
 from gongzhi.kernel.forms import BoundForm, Cleaned
-from gongzhi.kernel.keys import KeyRing, keyring
+from gongzhi.kernel.keys import Chance, KeyRing, keyring
 from gongzhi.kernel.procedure import Action
 from gongzhi.kernel.service import Service
 from gongzhi.kernel.vault import Stored
@@ -43,6 +44,8 @@ class Memo:
     """Records as they stand, looked at together: by post and record."""
     new_id: Callable[[], Any] = uuid7
     """Makes an id, with bytes and text; not always ``uuid.UUID``, which takes ten times as long."""
+    chance: Chance = os.urandom
+    """Where keys, nonces and salts come from."""
 
     @cached_property
     def atlas(self) -> Atlas:

@@ -16,8 +16,7 @@ everything; a backup of the database keeps the wrapped keys of its day.
 
 import hashlib
 import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -70,18 +69,37 @@ class Tampered(KeysError):
 # --- keys of records and persons ------------------------------------------------------------------------------------
 
 
-def new_key() -> bytes:
+Chance = Callable[[int], bytes]
+"""Gives so many random bytes of the system's, each of them once."""
+_DRAWN = 2**14
+
+
+def drawn() -> Chance:
+    """Return chance that asks the system for 16 KiB at a time: for one thread, and a batch at most."""
+    held, used = b"", 0
+
+    def chance(count: int) -> bytes:
+        nonlocal held, used
+        if used + count > len(held):
+            held, used = os.urandom(max(_DRAWN, count)), 0
+        used += count
+        return held[used - count : used]
+
+    return chance
+
+
+def new_key(chance: Chance = os.urandom) -> bytes:
     """Return a fresh 32-byte key for one record or one person."""
-    return secrets.token_bytes(KEY_BYTES)
+    return chance(KEY_BYTES)
 
 
-def wrap(key: bytes, ring: KeyRing | None = None) -> bytes:
+def wrap(key: bytes, ring: KeyRing | None = None, chance: Chance = os.urandom) -> bytes:
     """Return a key in the form the database keeps: 65 bytes, readable only with the master key."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes, this one has {len(key)}")
     ring = ring or keyring()
     head = _VERSION + ring.current
-    nonce = os.urandom(_NONCE)
+    nonce = chance(_NONCE)
     return head + nonce + ring.masters[ring.current].encrypt(nonce, key, b"key" + head)
 
 
@@ -118,13 +136,15 @@ def _master(name: bytes) -> AESGCM | None:
 # --- what is sealed with them ---------------------------------------------------------------------------------------
 
 
-def seal_words(record_key: bytes, record_id: UUID, entry: UUID | int, words: Words) -> bytes:
+def seal_words(
+    record_key: bytes, record_id: UUID, entry: UUID | int, words: Words, chance: Chance = os.urandom
+) -> bytes:
     """Return the encrypted words of one entry.
 
     ``words`` are plain JSON values by field name (old and new text, and the salt of each digest as a hexadecimal
     string); ``entry`` is the entry's id or its number within the record. The same pair is needed to open them.
     """
-    return _seal(record_key, orjson.dumps(words), _words_place(record_id, entry))
+    return _seal(record_key, orjson.dumps(words), _words_place(record_id, entry), chance)
 
 
 def open_words(
@@ -140,9 +160,11 @@ def seal_field(person_key: bytes, party_id: UUID, column: str, text: str) -> byt
     return seal_fields(person_key, party_id, {column: text})[column]
 
 
-def seal_fields(person_key: bytes, party_id: UUID, texts: Mapping[str, str]) -> dict[str, bytes]:
+def seal_fields(
+    person_key: bytes, party_id: UUID, texts: Mapping[str, str], chance: Chance = os.urandom
+) -> dict[str, bytes]:
     """Return the encrypted fields of a person, by column."""
-    cipher, place, fresh = AESGCM(person_key), b"field\0" + party_id.bytes, os.urandom(_NONCE * len(texts))
+    cipher, place, fresh = AESGCM(person_key), b"field\0" + party_id.bytes, chance(_NONCE * len(texts))
     sealed = {}
     for start, (column, text) in zip(range(0, len(fresh), _NONCE), texts.items(), strict=True):
         nonce = fresh[start : start + _NONCE]
@@ -161,8 +183,8 @@ def _words_place(record_id: UUID, entry: UUID | int) -> bytes:
     return b"words\0" + record_id.bytes + b"i" + entry.bytes
 
 
-def _seal(key: bytes, content: bytes, place: bytes) -> bytes:
-    nonce = os.urandom(_NONCE)
+def _seal(key: bytes, content: bytes, place: bytes, chance: Chance) -> bytes:
+    nonce = chance(_NONCE)
     return _VERSION + nonce + AESGCM(key).encrypt(nonce, content, place)
 
 

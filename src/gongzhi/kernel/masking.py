@@ -26,6 +26,7 @@ MARK = "****"
 _MAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 _WIDE = {0xFF10 + digit: str(digit) for digit in range(10)} | {0xFF38: "X", 0xFF58: "x", 0xFF0D: "-", 0x3000: " "}
 _WORTH = re.compile(r"[0-9\uff10-\uff19]{3}|@")
+_ANY_WIDE = re.compile(f"[{''.join(map(chr, _WIDE))}]")
 _HEAD, _TAIL = 3, 4
 _raw: ContextVar[bool] = ContextVar("gongzhi_unmasked", default=False)
 
@@ -43,7 +44,8 @@ def _pattern(city: str) -> re.Pattern[str]:
 def _found(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield where such a number stands in the text, and what is shown for it."""
     if _WORTH.search(text):
-        for match in _pattern(settings.CITY).finditer(text.translate(_WIDE)):
+        plain = text.translate(_WIDE) if _ANY_WIDE.search(text) else text
+        for match in _pattern(settings.CITY).finditer(plain):
             yield match.start(), match.end(), _mask(match[0])
 
 
