@@ -34,7 +34,7 @@ def main() -> int:
     asked.add_argument("parts", nargs="*", help=f"of {', '.join((*PARTS, *SCALED))}; all if none is named")
     asked.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     asked.add_argument("--rounds", type=int, default=5)
-    asked.add_argument("--rows", type=int, default=10_000, help="of each round of bulk")
+    asked.add_argument("--rows", type=int, default=40_000, help="of each round of bulk")
     asked.add_argument("--json", type=Path, help="write the result to this file too")
     chosen = asked.parse_args()
     parts = chosen.parts or [*PARTS, *SCALED]

@@ -1,6 +1,7 @@
 """Processes that help to compose: the same records, the rows' order, and nobody left behind."""
 
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -180,6 +181,15 @@ def test_helpers_end_with_the_load(crew: People, small: None) -> None:
     assert not any(helper._listener.is_alive() for helper in Watched.latest._all)
 
 
+def test_half_a_batch_is_no_batch(crew: People, capfd: pytest.CaptureFixture[str]) -> None:
+    with Helpers(Composer(crew.operator, service("request"), None)) as held:
+        held.call(1)
+        up(held)
+        held._all[0]._send_bytes(pickle.dumps((timezone.now(), [({"detail": "甲"}, None, None)]))[:40])
+    assert held._all[0]._process.returncode == 0
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_address_leads_to_the_same_database() -> None:
     known = connection.settings_dict
     again = connection_settings(address_of(known), options={"server_side_binding": True, "prepare_threshold": 3})
@@ -192,6 +202,7 @@ def test_the_address_leads_to_the_same_database() -> None:
 def loader(crew: People) -> Iterator["subprocess.Popen[str]"]:
     """A process of its own, in a session of its own, that loads with one helper; its first line is the helper's process."""
     code = f"""
+import signal; signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where it is ignored
 import django; django.setup()
 from gongzhi.kernel import bulk
 from gongzhi.kernel.context import actor_of

@@ -47,8 +47,8 @@ def _read(source: IO[bytes], asked: "queue.SimpleQueue[Any]") -> None:
     try:
         while True:
             asked.put(pickle.load(source))  # noqa: S301 (from the process that started this one)
-    except EOFError:
-        os._exit(0)  # at once: whoever asked has gone
+    except (EOFError, pickle.UnpicklingError):
+        os._exit(0)  # at once: whoever asked has gone, half-way through a batch perhaps
 
 
 def _answer(sink: IO[bytes], made: "queue.SimpleQueue[Any]") -> None:
