@@ -1,6 +1,6 @@
 """``python -m bench [part …] [--seconds N] [--rounds N] [--rows N] [--json FILE]``: figures with the limit of the same minutes beside.
 
-Parts: act, http, lifecycle, pages, bulk, export, ledger, looks, first_page; and at a million and five million records grown
+Parts: act, http, lifecycle, pages, bulk, export, ledger, looks, masks, first_page; and at a million and five million records grown
 (lifecycles beside an empty city), queue, search, list, rights (row policies on and off), at_five (every page that a clerk can click), whose cities are made once and kept. Every
 figure is a median of rounds in which limit and product take turns.
 The load of http and lifecycle is made on the same cores as server and database; its share is measured and told.
@@ -23,7 +23,7 @@ from bench import bulk, export, first_page, ledger, limit, rights, scale
 from bench.city import PASSWORD, City, city, served
 from bench.load import Load, load
 
-PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "looks", "first_page")
+PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "looks", "masks", "first_page")
 SCALED = tuple(scale.PARTS)
 PORT = 18980
 
@@ -47,7 +47,7 @@ def main() -> int:
     result |= {part: scale.run(part, chosen.seconds, chosen.rounds) for part in SCALED if part in parts}
     if set(parts) - {"first_page", *SCALED}:
         with city() as held:
-            for part in ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "looks"):
+            for part in ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "looks", "masks"):
                 if part in parts:
                     result[part] = {
                         "act": act_rates,
@@ -58,6 +58,7 @@ def main() -> int:
                         "export": export.measure,
                         "ledger": ledger.measure,
                         "looks": rights.looks,
+                        "masks": rights.masks,
                     }[part](held, chosen.seconds, chosen.rounds)
     if "first_page" in parts:
         result["first_page"] = first_page.measure()

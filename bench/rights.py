@@ -132,3 +132,49 @@ def looks(held: City, seconds: float, rounds: int) -> dict[str, Any]:  # noqa: A
                 taken[name].append((time.perf_counter() - started) / count * 1e6)
     ratios = [a / b for a, b in zip(taken["look"], taken["read"], strict=True)]
     return {**{f"{name}_us": round(statistics.median(times), 1) for name, times in taken.items()}, **_ratio(ratios)}
+
+
+def masks(held: City, seconds: float, rounds: int) -> dict[str, Any]:  # noqa: ARG001
+    """Return the milliseconds of a list of a hundred records with all their texts, masked and not, in turn.
+
+    Every other text names a phone and an identity card.
+    """
+    from bench.city import PASSWORD
+    from gongzhi.kernel.act import act
+    from gongzhi.kernel.context import acting, actors_of
+    from gongzhi.kernel.masking import unmasked
+    from gongzhi.kernel.models import Register
+    from gongzhi.kernel.service import service
+    from gongzhi.kernel.signin import sign_in
+
+    operator, request = actors_of(sign_in("operator", PASSWORD, "bench"))[0], service("request")
+    told = "健康西路与淮海北路路口的路灯已经三天不亮了，晚上学生放学经过很不安全，希望尽快派人检修。"
+    named = f"{told}请打 13912345679，身份证 320802199001011234。"
+    keys = [
+        act(operator, "request", "file", form={"detail": (told, named)[n % 2], "address": "健康西路 18 号", "place": operator.place}).record
+        for n in range(100)
+    ]  # fmt: skip
+
+    def read() -> None:
+        with acting(operator):
+            rows = list(Register.objects.select_related("agency", "place").filter(pk__in=keys))
+            facts = request.model._default_manager.in_bulk(keys)
+            for row in rows:
+                values = request.values(facts[row.pk])
+                [fact.display(values[name]) for name, fact in request.all_facts.items()]
+
+    def plain() -> None:
+        with unmasked():
+            read()
+
+    taken: dict[str, list[float]] = {"masked": [], "plain": []}
+    for turn in range(rounds + 1):
+        for name, run in (("plain", plain), ("masked", read)):
+            count, started = 0, time.perf_counter()
+            while time.perf_counter() - started < seconds / 2:
+                run()
+                count += 1
+            if turn:
+                taken[name].append((time.perf_counter() - started) / count * 1e3)
+    ratios = [a / b for a, b in zip(taken["masked"], taken["plain"], strict=True)]
+    return {**{f"{name}_ms": round(statistics.median(times), 2) for name, times in taken.items()}, **_ratio(ratios)}

@@ -71,6 +71,18 @@ def test_no_personal_field_and_no_words_but_the_title(
         assert private not in raw
 
 
+def test_numbers_that_tell_of_a_person_are_masked_in_mails(
+    mailbox: Mailbox, proven: Proven, give: Callable[..., Done]
+) -> None:
+    proven("zjj")
+    give("请打13912345679找我，身份证320802199001011234，路灯不亮。")
+    assert send(NOON) == 1
+    mail = mailbox.arrived[0][1]
+    raw = mail["Subject"] + text(mail) + str(mail.get_body(("html",)).get_content()) + str(mailbox.arrived[0][2])
+    assert "139****5679" in raw
+    assert not [secret for secret in ("13912345679", "320802199001011234") if secret in raw]
+
+
 def test_a_quiet_service_names_the_number_alone(
     mailbox: Mailbox, proven: Proven, give: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from time import sleep
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone, translation
@@ -266,3 +267,29 @@ def test_a_look_in_a_transaction_that_ends_otherwise_leaves_nothing(crew: People
     with pytest.raises(Absent):
         ask(crew.other, party, "contact", note=NOTE)
     assert read(made) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM disclosure WHERE party_id = %s", "UPDATE disclosure SET sealed_until = 'infinity' WHERE party_id = %s",
+        "UPDATE disclosure SET purpose = 'reply' WHERE party_id = %s", "UPDATE disclosure SET fields = 'phone' WHERE party_id = %s",
+    ],
+)  # fmt: skip
+def test_a_look_that_was_hidden_behind_its_entry_is_found(
+    crew: People, matter: Any, owner: Any, server: Any, change: str
+) -> None:
+    """By whoever has the database's master rights: nobody else changes a row of the list."""
+    made, party = matter
+    ask(crew.handler, party, "contact", ["name"])
+    with owner.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        name = cursor.fetchone()[0]
+    with psycopg.connect(server.url(name)) as root:
+        root.execute("ALTER TABLE disclosure DISABLE TRIGGER ALL")
+        root.execute(change.replace("'infinity'", "now() + interval '9 years'"), [party])
+        root.execute("ALTER TABLE disclosure ENABLE TRIGGER ALL")
+    seal()
+    report = verify(seal_keys().verifiers)
+    replay(report)
+    assert [found.detail for found in report.findings if found.number == made.number] == ["disclosures"]

@@ -1,7 +1,7 @@
 """Records against their entries: each record is worked out again from its lines and compared with what its rows hold.
 
 So is found who changed a record behind the log. Compared are the register's row, the service's facts (words by their salted
-digests, as long as the record's key stands), the city's own fields, persons' ciphertexts and attachments. Left out is what
+digests, as long as the record's key stands), the city's own fields, persons' ciphertexts, looks at them, and attachments. Left out is what
 no line says: when a deadline turns amber, search words, notices, tasks. Records with a line that this release does not know
 are passed over, and counted.
 """
@@ -22,7 +22,7 @@ from gongzhi.kernel.fields import Fact
 from gongzhi.kernel.forms import PERSON_FIELDS
 from gongzhi.kernel.generate import sets_due
 from gongzhi.kernel.keys import KeysError, open_words, unwrap
-from gongzhi.kernel.models import Attachment, Register
+from gongzhi.kernel.models import Attachment, Disclosure, Register
 from gongzhi.kernel.procedure import SAME, Action, Clock, Effect, Gives
 from gongzhi.kernel.seals.findings import Finding, Report
 from gongzhi.kernel.service import Service, services
@@ -53,6 +53,7 @@ class _State:
     more: dict[str, Any] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     parties: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    looks: dict[str | None, tuple[Any, ...]] = field(default_factory=dict)
     known: bool = True
     erased: bool = False
 
@@ -91,7 +92,7 @@ def _chunk(service: Service, ids: list[Any], report: Report, merged: Mapping[int
     files: dict[Any, list[str]] = {}
     for record, digest in Attachment.objects.using("owner").filter(record__in=ids).values_list("record_id", "digest"):
         files.setdefault(record, []).append(digest)
-    parties = _parties(ids)
+    parties, looks = _parties(ids), _looks(ids)
     keys = _keys(ids)
     for pk in ids:
         state = states.get(pk, _State(known=False))
@@ -102,6 +103,7 @@ def _chunk(service: Service, ids: list[Any], report: Report, merged: Mapping[int
             state.register["place_id"] = merged[state.register["place_id"]]
         wrong = [
             *_register(rows[pk], state, keys.get(pk)), *_facts(service, facts.get(pk), state, keys.get(pk)),
+            *(["disclosures"] if looks.get(pk, {}) != state.looks else []),
             *(["files"] if sorted(files.get(pk, [])) != sorted(state.files) else []), *_persons(parties.get(pk, {}), state),
         ]  # fmt: skip
         if wrong:
@@ -136,8 +138,13 @@ def _states(service: Service, ids: list[Any]) -> Iterator[tuple[Any, _State]]:
         if code == "erase":
             _erased(service, said, state)
             continue
+        if code == "disclose":  # a look changes nothing but the list of looks
+            state.looks[said.get("disclosure")] = (
+                said.get("party"), said.get("purpose"), said.get("fields"), said.get("basis", ""), _time(said.get("until")),
+            )  # fmt: skip
+            continue
         if action is None:
-            state.known &= code == "disclose"  # a look changes nothing
+            state.known = False
             continue
         heard = {name: _Spoken(digest, entry, sealed, alg) for name, digest in said["with"].items()}
         _apply(service, action, said, heard, state)
@@ -285,6 +292,15 @@ def _parties(ids: list[Any]) -> dict[Any, dict[str, tuple[str, str, str | None]]
             sealed = b"".join(base64.b64encode(bytes(value)) for value in columns if value is not None)
             digest = hashlib.sha256(sealed).hexdigest() if sealed else None
             held.setdefault(record, {})[str(pk)] = role, known, digest
+    return held
+
+
+def _looks(ids: list[Any]) -> dict[Any, dict[str | None, tuple[Any, ...]]]:
+    held: dict[Any, dict[str | None, tuple[Any, ...]]] = {}
+    for look in Disclosure.objects.using("owner").filter(record__in=ids):
+        party = str(look.party_id) if look.party_id else None
+        told = party, look.purpose, look.fields.split(), look.basis, look.sealed_until
+        held.setdefault(look.record_id, {})[str(look.pk)] = told
     return held
 
 
