@@ -59,14 +59,8 @@ def told(crew: People, request_in: Make) -> Done:
     act(crew.handler, "request", "note", record=done.record, form={"note": REMARK})
     act(crew.handler, "request", "attach", record=done.record, form={"note": FILE}, files=[upload])
     act(crew.handler, "request", "task", record=done.record, form={"task": f"找{NAME}", "task_days": 3})
-    done = act(
-        crew.handler,
-        "request",
-        "answer",
-        record=done.record,
-        version=done.version,
-        form={"answer": f"{PHRASE}，已修好"},
-    )
+    form = {"answer": f"{PHRASE}，已修好"}
+    done = act(crew.handler, "request", "answer", record=done.record, version=done.version, form=form)
     follow = follow_code(done.record.bytes)
     act(
         portal_actor(), "request", "rate", record=done.record, version=done.version, form={"rating": "5"}, follow=follow
