@@ -26,8 +26,9 @@ def policies(seconds: float, rounds: int) -> dict[str, Any]:  # noqa: ARG001 (as
     made: dict[str, Any] = {}
     with world("one") as held:
         actors = _actors()[:POSTS]
+        newest = {actor.post: _newest(actor) for actor in actors}
         for name, read in _pages().items():
-            asked = [(actor, _statements(actor, read)) for actor in actors]
+            asked = [(actor, _statements(actor, read, newest[actor.post])) for actor in actors]
             with psycopg.connect(held.app) as on, psycopg.connect(held.owner) as off:
                 turns = [(_taken(on, asked), _taken(off, asked)) for _ in range(rounds + 1)][1:]
             made[name] = {
@@ -38,7 +39,17 @@ def policies(seconds: float, rounds: int) -> dict[str, Any]:  # noqa: ARG001 (as
     return made
 
 
-def _pages() -> dict[str, Callable[[Any], Any]]:
+def _newest(actor: Any) -> Any:
+    """Return the newest open record that the actor sees."""
+    from gongzhi.kernel.context import acting
+    from gongzhi.kernel.models import Register
+
+    with acting(actor):
+        return Register.objects.filter(closed_at=None).order_by("-opened_at").values_list("pk", flat=True)[0]
+
+
+def _pages() -> dict[str, Callable[[Any, Any], Any]]:
+    """Return what reads each page's records, for an actor and a record."""
     from django.utils import timezone
 
     from gongzhi.kernel.export import rows
@@ -51,24 +62,24 @@ def _pages() -> dict[str, Callable[[Any], Any]]:
     request = service("request")
     since = (timezone.localdate() - timedelta(days=EXPORTED)).isoformat()
 
-    def listed(actor: Any) -> Any:
+    def listed(actor: Any, _record: Any) -> Any:
         found = narrow(request, actor, {}).records().select_related("agency", "place")[:50]
         return list(request.model._default_manager.filter(pk__in=[row.pk for row in found]))
 
-    def one(actor: Any) -> Any:
-        return narrow(request, actor, {"state": "open"}).records().select_related("agency", "place")[0]
+    def detail(_actor: Any, record: Any) -> Any:
+        held = Register.objects.select_related("agency", "place").get(pk=record)
+        return facts_of(held, held.facts), people(held)
 
-    def exported(actor: Any) -> int:
+    def history(actor: Any, record: Any) -> Any:
+        return timeline(Register.objects.get(pk=record), actor)
+
+    def exported(actor: Any, _record: Any) -> int:
         return sum(1 for _ in rows(request, narrow(request, actor, {"opened.from": since}).records()))
 
-    def detail(actor: Any) -> Any:
-        record = Register.objects.select_related("agency", "place").get(pk=one(actor).pk)
-        return facts_of(record, record.facts), people(record)
-
-    return {"list": listed, "detail": detail, "history": lambda actor: timeline(one(actor), actor), "export": exported}
+    return {"list": listed, "detail": detail, "history": history, "export": exported}
 
 
-def _statements(actor: Any, read: Callable[[Any], Any]) -> list[tuple[str, Any]]:
+def _statements(actor: Any, read: Callable[[Any, Any], Any], record: Any) -> list[tuple[str, Any]]:
     """Return every query of tables that ``read`` sends as this actor."""
     from django.db import connection
 
@@ -82,7 +93,7 @@ def _statements(actor: Any, read: Callable[[Any], Any]) -> list[tuple[str, Any]]
         return execute(text, given, many, context)
 
     with acting(actor), connection.execute_wrapper(keep):
-        read(actor)
+        read(actor, record)
     return said
 
 
