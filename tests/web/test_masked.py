@@ -27,9 +27,9 @@ from tests.web.machines import Machine
 from tests.web.test_console import text
 from tests.web.test_portal import follower
 
-NAME, HOME = "欧阳翡翠", "翡翠巷九十九号后门"
+NAME = "欧阳翡翠"
 PHONE, IDENTITY, MAIL = "13912345679", "320802199001011234", "feicui.ouyang@example.org"
-SECRETS = (NAME, HOME, PHONE, IDENTITY, MAIL)
+SECRETS = (NAME, PHONE, IDENTITY, MAIL)
 WORDS = f"请打{PHONE}，身份证{IDENTITY}，邮箱{MAIL}。"
 LOGINS = ("operator", "zjj", "manager", "admin", "grid")
 MOST = 400
@@ -79,7 +79,7 @@ def planted(city: Any, actor: Any, ids: Any) -> dict[str, Any]:
     finding = act(grid, "finding", "find", form=found)
     act(actor("zjj"), "finding", "mend", record=finding.record, version=finding.version, form={"measure": WORDS})
     tick()
-    with connections["owner"].cursor() as cursor:  # an address has no field in these forms; the party is the same
+    with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM party WHERE name IS NOT NULL")
         assert cursor.fetchone()[0] >= 2
     numbers = [one.number for one in (done, made, tour, finding)]
