@@ -4,7 +4,7 @@ import io
 import logging
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,7 @@ _FILE_ENTITY = (
 )
 
 
-def _workbook(path: Path, sheet: str | bytes) -> Path:
+def _workbook(path: Path, sheet: Iterable[bytes]) -> Path:
     from xlsxwriter import Workbook
 
     made = io.BytesIO()
@@ -210,14 +210,21 @@ def _workbook(path: Path, sheet: str | bytes) -> Path:
         book.add_worksheet().write_string(0, 0, "工单编号")
     with zipfile.ZipFile(made) as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bad:
         for name in whole.namelist():
-            bad.writestr(name, sheet if name == "xl/worksheets/sheet1.xml" else whole.read(name))
+            with bad.open(name, "w", force_zip64=True) as member:
+                for part in sheet if name == "xl/worksheets/sheet1.xml" else [whole.read(name)]:
+                    member.write(part)
     return path
 
 
+_SWELLING = [b"<x>", *([b" " * 2**20] * 600)]
+
+
 @pytest.mark.parametrize(
-    "sheet", [_BILLION, _FILE_ENTITY, b"<x>" + b" " * (600 * 2**20)], ids=["entities", "a file as an entity", "a bomb"]
+    "sheet",
+    [[_BILLION.encode()], [_FILE_ENTITY.encode()], _SWELLING],
+    ids=["entities", "a file as an entity", "a bomb"],
 )
-def test_a_table_that_swells_or_reads_our_files_is_no_table(sheet: str | bytes, tmp_path: Path) -> None:
+def test_a_table_that_swells_or_reads_our_files_is_no_table(sheet: list[bytes], tmp_path: Path) -> None:
     path = _workbook(tmp_path / "a.xlsx", sheet)
     with pytest.raises(tables.TableError):
         tables.read(path)
