@@ -29,6 +29,7 @@ def test_the_matrix_and_the_team_with_a_service_of_care() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.half_hour
 @pytest.mark.timeout(3600)
 def test_every_kind_of_post_with_a_service_of_care() -> None:
     run("-m", "long", "tests/rights/test_matrix.py")
