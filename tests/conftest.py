@@ -31,7 +31,7 @@ from gongzhi.postgres.urls import connection_settings, with_database  # noqa: E4
 TEMPLATE = "gongzhi_test"
 PARTS = 3  # a third of the long tests in one run of CI
 # Whole minutes each: begun last, they would run alone while the other core waits.
-FIRST = ("every_page.py", "second_city.py", "adding_a_service.py", "with_care.py", "test_matrix.py")
+FIRST = ("every_page.py", "with_care.py", "test_matrix.py")
 _serial = itertools.count(1)
 
 

@@ -11,6 +11,7 @@ from tests.architecture.test_shape import ROOT
 OTHER = "testville"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(
     os.environ.get("GONGZHI_TEST_CITY") == OTHER or bool(os.environ.get("GONGZHI_TEST_SERVER")),

@@ -59,6 +59,7 @@ def test_ten_facts_and_five_actions_are_sixty_lines(source: str) -> None:
     assert len(text.splitlines()) <= LONGEST
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # it begins a city of its own, and runs the tests of one service
 def test_the_page_is_done_as_it_is_written(tmp_path: Path) -> None:
     typed = "".join(

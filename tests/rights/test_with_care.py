@@ -24,8 +24,14 @@ def run(*arguments: str) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_the_matrix_and_the_team_with_a_service_of_care() -> None:
-    run("-m", "not long", "tests/rights/team.py", "tests/rights/test_matrix.py")
+def test_the_team_with_a_service_of_care() -> None:
+    run("-m", "not long", "tests/rights/team.py")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_matrix_with_a_service_of_care() -> None:
+    run("-m", "not long", "tests/rights/test_matrix.py")
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from gongzhi.kernel.act import act
@@ -64,8 +65,15 @@ def test_a_wrong_password_and_a_wrong_name_get_one_sentence_and_five_of_them_a_l
 
 def test_signing_in_changes_the_session_and_signing_out_ends_it(city: Any) -> None:
     client = Client()
+    client.session.save()  # somebody has laid a session of his own into this browser
+    laid = client.session.session_key
+    client.cookies[settings.SESSION_COOKIE_NAME] = laid
     client.post("/signin", {"login": "zjj", "password": PASSWORD})
     assert client.get("/work/").status_code == 200
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != laid
+    stranger = Client()
+    stranger.cookies[settings.SESSION_COOKIE_NAME] = laid
+    assert stranger.get("/work/").status_code == 302
     assert client.post("/signout").status_code == 302
     assert client.get("/work/").status_code == 302
 

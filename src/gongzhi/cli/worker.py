@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+import psycopg
 from django.db import connection
 from django.db.utils import Error
 from procrastinate.contrib.django import app
@@ -65,7 +66,7 @@ def _watch(ending: threading.Event, every: Mapping[Callable[[], object], float])
             try:
                 task()
                 due[task] = time.monotonic() + every[task]
-            except (Error, NoPost) as error:
+            except (Error, psycopg.Error, OSError, NoPost) as error:  # whatever it is, the other tasks go on
                 log.warning("%s: %s", getattr(task, "__name__", task), str(error).partition("\n")[0])
                 connection.close()
                 due[task] = time.monotonic() + 5

@@ -261,6 +261,7 @@ def _needs_look(draft: Draft, files: Sequence[Upload]) -> bool:
     return bool(
         files
         or spoken
+        or draft.values.get("point")
         or action.gives in (Gives.DISPATCH, Gives.CENTRE, Gives.FILER, Gives.BEFORE)
         or action.edits
         or action.clock in (Clock.RESUME, Clock.EXTEND)

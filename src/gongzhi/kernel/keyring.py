@@ -8,13 +8,14 @@
 """
 
 import base64
+import fcntl
 import hashlib
 import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -245,6 +246,21 @@ def writable() -> None:
 def put_masters(change: Callable[[list[str]], list[str]]) -> None:
     """Write the key file anew, whole and durable, with its lines changed. Raises KeyFileError: nothing was changed then."""
     writable()
+    with _alone(key_file().parent):  # two at once would lose a master, and all that it wraps by then
+        _put_masters(change)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _put_masters(change: Callable[[list[str]], list[str]]) -> None:
     keyring()
     path = key_file()
     content = _HEADER + "".join(f"{line}\n" for line in change(_lines(path.read_text(encoding="ascii"))))

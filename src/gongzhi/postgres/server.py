@@ -327,8 +327,12 @@ def _arguments(pid: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without what would point PostgreSQL's programs elsewhere."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))} | {"LC_ALL": "C"}
+    """Return the environment without what would point PostgreSQL's programs elsewhere, and without keys and passwords of ours.
+
+    The server runs as another user, and its superuser can read its environment: a master key is nothing for it.
+    """
+    ours = ("PG", "LC_", "DATABASE_", "GONGZHI_MASTER", "GONGZHI_KMS", "GONGZHI_SMTP", "GONGZHI_SMPP", "GONGZHI_OIDC")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"LC_ALL": "C"}
 
 
 def _full(folder: Path) -> DiskFull:
