@@ -262,6 +262,18 @@ def test_a_purpose_that_is_none_stops_the_start(pack: Callable[[str], None], tex
         purposes.of_city("request")
 
 
+def test_a_look_is_of_now(crew: People, matter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes his own code dates no look: before the day somebody asks about, or so that it never ends."""
+    made, party = matter
+    now = timezone.now()
+    for off in (timedelta(days=-9), timedelta(days=9)):
+        with monkeypatch.context() as clock:
+            clock.setattr("gongzhi.kernel.parties.timezone.now", lambda off=off: now + off)
+            with pytest.raises(Absent):
+                ask(crew.handler, party, "contact")
+    assert read(made) == []
+
+
 def test_a_look_in_a_transaction_that_ends_otherwise_leaves_nothing(crew: People, matter: Any) -> None:
     made, party = matter
     with pytest.raises(Absent):
@@ -274,6 +286,8 @@ def test_a_look_in_a_transaction_that_ends_otherwise_leaves_nothing(crew: People
     [
         "DELETE FROM disclosure WHERE party_id = %s", "UPDATE disclosure SET sealed_until = 'infinity' WHERE party_id = %s",
         "UPDATE disclosure SET purpose = 'reply' WHERE party_id = %s", "UPDATE disclosure SET fields = 'phone' WHERE party_id = %s",
+        "UPDATE disclosure SET agency_id = agency_id + 1 WHERE party_id = %s", "UPDATE disclosure SET post_id = post_id + 1 WHERE party_id = %s",
+        "UPDATE disclosure SET account_id = account_id + 1 WHERE party_id = %s", "UPDATE disclosure SET at = at - interval '9 days' WHERE party_id = %s",
     ],
 )  # fmt: skip
 def test_a_look_that_was_hidden_behind_its_entry_is_found(

@@ -286,6 +286,27 @@ def test_edited_facts_row(sealed: Done, root: Sql, column: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE request SET detail = '别的话' WHERE record_id = %s; UPDATE entry SET sealed = NULL WHERE record_id = %s",
+        "UPDATE request SET answer = '' WHERE record_id = %s; UPDATE record_key SET wrapped = NULL WHERE record_id = %s",
+        "UPDATE register SET service = 'x' WHERE id = %s",
+        "UPDATE register SET service = 'house' WHERE id = %s",
+        "UPDATE party SET key = NULL, name = NULL, phone = NULL WHERE record_id = %s",
+    ],
+)
+def test_edited_where_nobody_could_compare(request_in: Make, root: Sql, change: str) -> None:
+    """The words' proof, the key, a person or the service's name taken away: no edit hides behind what is missing."""
+    made = request_in("closed", asker_name="周一", asker_phone="13900000000")
+    sealing.seal()
+    assert made.number not in {found.number for found in replayed().findings}
+    for one in change.split("; "):
+        root(one, made.record)
+    report = replayed()
+    assert made.number in {found.number for found in report.findings if found.kind == "state"}
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         [],

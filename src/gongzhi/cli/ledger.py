@@ -78,8 +78,7 @@ def run_verify(chosen: argparse.Namespace) -> int:
         except KeyFileError as error:
             leave(str(error))
         report = verify(keys, _outside(chosen.against, keys))
-        if chosen.state:
-            replay(report)
+        passed = replay(report) if chosen.state else 0
         hang_up()
     for found in report.findings:
         where = "  ".join(
@@ -94,6 +93,8 @@ def run_verify(chosen: argparse.Namespace) -> int:
         say(f"✗ {where}  {found.text}{'  ' + found.detail if found.detail else ''}")
     if report.faults > len(report.findings):
         say(_("……另有 {count:,} 处。").format(count=report.faults - len(report.findings)))
+    if passed:
+        say(_("有 {count:,} 条记录含有这个版本不认识的业务或动作，没有重算。").format(count=passed))
     if report.ok:
         say(
             _("核对了 {entries:,} 笔，其中 {sealed:,} 笔已封存：没有发现改动。").format(
@@ -101,7 +102,7 @@ def run_verify(chosen: argparse.Namespace) -> int:
             )
         )
     if chosen.json:
-        tell(report.told())
+        tell({**report.told(), "passed_over": passed})
     return GOOD if report.ok else FOUND
 
 

@@ -138,6 +138,8 @@ def mail_of(clock: Actor, party: UUID) -> str:
 
 def _ask(actor: Actor, record: Register, of: UUID, why: _Why, wanted: Sequence[str]) -> UUID:
     """Commit the disclosure and return it; ``of`` is the party, or the record itself. Raises Absent."""
+    if record.erased:  # nothing is left to look at
+        raise Absent
     disclosure, entry, now = uuid7(), uuid7(), timezone.now()
     heard, sealed = {}, None
     if why.note:

@@ -28,8 +28,15 @@ from gongzhi.kernel.seals.findings import Finding, Report
 from gongzhi.kernel.service import Service, services
 
 CHUNK = 500
+_NOTHING = hashlib.sha256(b"").hexdigest()
 _LINES = """
-SELECT record_id, id, action, body, sealed, alg FROM entry WHERE record_id = ANY(%s) ORDER BY record_id, seq
+SELECT record_id, id, action, body, sealed, alg, post_id, account_id, agency_id, at
+FROM entry WHERE record_id = ANY(%s) ORDER BY record_id, seq
+"""
+# Records of a service that is none: somebody may have written its name, so that nobody works them out.
+_STRANGERS = """
+SELECT r.number, r.entries, (SELECT e.body FROM entry e WHERE e.record_id = r.id ORDER BY e.seq LIMIT 1), r.service
+FROM register r WHERE r.service <> ALL(%s)
 """
 _PARTIES = f"SELECT record_id, id, role, known, {', '.join(PERSON_FIELDS)} FROM party WHERE record_id = ANY(%s)"
 
@@ -54,6 +61,7 @@ class _State:
     files: list[str] = field(default_factory=list)
     parties: dict[str, Mapping[str, str]] = field(default_factory=dict)
     looks: dict[str | None, tuple[Any, ...]] = field(default_factory=dict)
+    service: str = ""
     known: bool = True
     erased: bool = False
 
@@ -70,6 +78,18 @@ def replay(report: Report) -> int:
         )
         for chunk in batched(ids.iterator(CHUNK), CHUNK):
             passed += _chunk(service, list(chunk), report, merged)
+    return passed + _strangers(report)
+
+
+def _strangers(report: Report) -> int:
+    passed = 0
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(_STRANGERS, [[*services(), "directory"]])
+        for number, entries, body, service in cursor.fetchall():
+            if body is None or orjson.loads(body).get("service") != service:
+                report.add(Finding("state", number, entries, detail="service"))
+            else:
+                passed += 1
     return passed
 
 
@@ -96,6 +116,9 @@ def _chunk(service: Service, ids: list[Any], report: Report, merged: Mapping[int
     keys = _keys(ids)
     for pk in ids:
         state = states.get(pk, _State(known=False))
+        if state.service != service.code:
+            report.add(Finding("state", rows[pk].number, rows[pk].entries, detail="service"))
+            continue
         if not state.known:
             passed += 1
             continue
@@ -103,7 +126,7 @@ def _chunk(service: Service, ids: list[Any], report: Report, merged: Mapping[int
             state.register["place_id"] = merged[state.register["place_id"]]
         wrong = [
             *_register(rows[pk], state, keys.get(pk)), *_facts(service, facts.get(pk), state, keys.get(pk)),
-            *(["disclosures"] if looks.get(pk, {}) != state.looks else []),
+            *(["key"] if pk not in keys and not state.erased else []), *(["disclosures"] if looks.get(pk, {}) != state.looks else []),
             *(["files"] if sorted(files.get(pk, [])) != sorted(state.files) else []), *_persons(parties.get(pk, {}), state),
         ]  # fmt: skip
         if wrong:
@@ -119,7 +142,7 @@ def _keys(ids: list[Any]) -> dict[Any, bytes]:
             try:
                 held[record] = unwrap(wrapped)
             except KeysError:
-                continue  # destroyed: the words are gone, and what was said of them with them
+                continue  # destroyed, or not to be opened
     return held
 
 
@@ -128,12 +151,13 @@ def _states(service: Service, ids: list[Any]) -> Iterator[tuple[Any, _State]]:
         cursor.execute(_LINES, [ids])
         rows = cursor.fetchall()
     at, state = None, _State()
-    for record, entry, code, body, sealed, alg in rows:
+    for record, entry, code, body, sealed, alg, *who in rows:
         if record != at:
             if at is not None:
                 yield at, state
             at, state = record, _State()
         said = orjson.loads(body)
+        state.service = state.service or said["service"]
         action = service.procedure.by_code.get(code)
         if code == "erase":
             _erased(service, said, state)
@@ -141,6 +165,7 @@ def _states(service: Service, ids: list[Any]) -> Iterator[tuple[Any, _State]]:
         if code == "disclose":  # a look changes nothing but the list of looks
             state.looks[said.get("disclosure")] = (
                 said.get("party"), said.get("purpose"), said.get("fields"), said.get("basis", ""), _time(said.get("until")),
+                *who,
             )  # fmt: skip
             continue
         if action is None:
@@ -273,9 +298,11 @@ def _facts(service: Service, row: Any, state: _State, key: bytes | None) -> Iter
 
 
 def _holds(record: Any, told: _Spoken, name: str, value: Any, key: bytes | None) -> bool:
-    """Whether the text is the one that the line heard; nobody can say where the key is gone."""
-    if key is None or told.sealed is None:
+    """Whether the text is the one that the line heard; where the key is gone that is the finding, not each text."""
+    if key is None:
         return True
+    if told.sealed is None:
+        return False
     try:
         words = open_words(key, record, told.entry, told.sealed)
         salt = bytes.fromhex(str(words[name]["salt"]))
@@ -284,14 +311,13 @@ def _holds(record: Any, told: _Spoken, name: str, value: Any, key: bytes | None)
     return salted(str(value or ""), salt, told.alg) == told.digest
 
 
-def _parties(ids: list[Any]) -> dict[Any, dict[str, tuple[str, str, str | None]]]:
-    held: dict[Any, dict[str, tuple[str, str, str | None]]] = {}
+def _parties(ids: list[Any]) -> dict[Any, dict[str, tuple[str, str, str]]]:
+    held: dict[Any, dict[str, tuple[str, str, str]]] = {}
     with connections["owner"].cursor() as cursor:
         cursor.execute(_PARTIES, [ids])
         for record, pk, role, known, *columns in cursor.fetchall():
             sealed = b"".join(base64.b64encode(bytes(value)) for value in columns if value is not None)
-            digest = hashlib.sha256(sealed).hexdigest() if sealed else None
-            held.setdefault(record, {})[str(pk)] = role, known, digest
+            held.setdefault(record, {})[str(pk)] = role, known, hashlib.sha256(sealed).hexdigest()
     return held
 
 
@@ -299,19 +325,29 @@ def _looks(ids: list[Any]) -> dict[Any, dict[str | None, tuple[Any, ...]]]:
     held: dict[Any, dict[str | None, tuple[Any, ...]]] = {}
     for look in Disclosure.objects.using("owner").filter(record__in=ids):
         party = str(look.party_id) if look.party_id else None
-        told = party, look.purpose, look.fields.split(), look.basis, look.sealed_until
+        told = (
+            party,
+            look.purpose,
+            look.fields.split(),
+            look.basis,
+            look.sealed_until,
+            look.post_id,
+            look.account_id,
+            look.agency_id,
+            look.at,
+        )
         held.setdefault(look.record_id, {})[str(look.pk)] = told
     return held
 
 
-def _persons(held: Mapping[str, tuple[str, str, str | None]], state: _State) -> Iterator[str]:
+def _persons(held: Mapping[str, tuple[str, str, str]], state: _State) -> Iterator[str]:
     if held.keys() != state.parties.keys():
         yield "parties"
     for pk, (role, known, digest) in held.items():
         told = state.parties.get(pk)
         if state.erased:
-            good = not known and digest is None
+            good = not known and digest == _NOTHING
         else:
-            good = told is None or ((told["role"], told["known"]) == (role, known) and digest in (None, told["seal"]))
+            good = told is None or ((told["role"], told["known"]) == (role, known) and digest == told["seal"])
         if not good:
             yield f"party {role}"

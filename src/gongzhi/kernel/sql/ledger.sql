@@ -64,7 +64,8 @@ DECLARE
     v_basis text;
 BEGIN
     SELECT * INTO a FROM kernel.reach(p_post);
-    IF NOT FOUND OR NOT (CASE WHEN a.role = 'clock' THEN p_fields = 'mail'
+    IF NOT FOUND OR p_at NOT BETWEEN clock_timestamp() - interval '10 minutes' AND clock_timestamp() + interval '10 minutes'
+       OR NOT (CASE WHEN a.role = 'clock' THEN p_fields = 'mail'
                               ELSE 'mail' <> ALL (string_to_array(p_fields, ' ')) END)
     THEN RETURN false; END IF;
     SELECT g.id, p.id, u.basis INTO v_record, v_party, v_basis
