@@ -66,13 +66,13 @@ class Witness:
         if old != held.size:
             return 409, f"{held.size}\n"
         if asked.size == held.size and asked.root != held.root and held.note:
-            self._evidence(asked)
+            self._keep_note("forked", asked)
             return 409, f"{held.size}\n"
         if held.size:
             try:
                 check_consistency(old, held.root, asked.size, asked.root, proof)
             except ProofError as error:
-                self._evidence(asked)
+                self._keep_note("unproven", asked)
                 return 422, f"{error}\n"
         self._keep(asked)  # before the signature leaves: it never signs two histories, even if it falls here
         return 200, self.signer.line(asked.text, int(time.time()))
@@ -96,9 +96,15 @@ class Witness:
             os.fsync(file.fileno())
         draft.replace(path)
 
-    def _evidence(self, asked: Checkpoint) -> None:
-        """Keep a signed checkpoint that contradicts the one before: it proves that the ledger has two histories."""
-        (self.home / f"forked-{time.time_ns()}.note").write_text(asked.note, encoding="utf-8")
+    def _keep_note(self, kind: str, asked: Checkpoint) -> None:
+        """Keep a signed checkpoint that was refused, once: only the ledger's own key makes another.
+
+        ``forked`` proves two histories: it has the size of the one that was signed, and another root. ``unproven`` is the
+        larger one that came with a bad proof, which anybody can send with an honest checkpoint: ask the ledger for a good one.
+        """
+        path = self.home / f"{kind}-{asked.size}-{asked.root.hex()[:16]}.note"
+        if not path.exists():
+            path.write_text(asked.note, encoding="utf-8")
 
 
 def answering(witness: Witness) -> type[BaseHTTPRequestHandler]:

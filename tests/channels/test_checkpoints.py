@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.utils import timezone
 
@@ -13,9 +14,10 @@ from gongzhi.channels import checkpoints, sending, witnesses
 from gongzhi.channels.config import SettingsWrong
 from gongzhi.kernel.act import Done
 from gongzhi.kernel.models import Cosignature
-from gongzhi.kernel.seals import merkle, sealing
+from gongzhi.kernel.seals import sealing
 from gongzhi.kernel.seals.notes import Checkpoint, Verifier, opened
 from gongzhi.kernel.seals.signing import seal_keys
+from gongzhi.postgres.server import Server
 from tests.channels.servers import Mailbox
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "witness" / "witness.py"
@@ -121,7 +123,7 @@ def test_wrong_witnesses_are_said(monkeypatch: pytest.MonkeyPatch, wrong: str) -
 
 
 def test_a_witness_signs_what_goes_on_and_refuses_a_fork(
-    folder: Path, witness: Callable[..., int], filed: Callable[..., Done], caplog: pytest.LogCaptureFixture
+    folder: Path, witness: Callable[..., int], filed: Callable[..., Done], server: Server, database: str
 ) -> None:
     witness()
     first = sealed(filed)
@@ -134,24 +136,42 @@ def test_a_witness_signs_what_goes_on_and_refuses_a_fork(
     checkpoints.publish()
     assert Cosignature.objects.filter(checkpoint=second.size).count() == 1
     assert "— witness.example " in (folder / "latest").read_text(encoding="utf-8")
-    # The same size signed anew over another history, with the ledger's own key.
-    other = Checkpoint(second.origin, second.size + 1, merkle.leaf_hash(b"another history"))
-    forged = Checkpoint(other.origin, other.size, other.root, other.signed(seal_keys().signer))
+
+    rewrite(server.url(database))
+    forged = sealing.seal().checkpoint
+    assert forged is not None
+    assert (forged.size, forged.root == second.root) == (second.size, False)
+    home: Path = witness.home  # type: ignore[attr-defined]
+    for _again in range(2):  # the same contradiction is kept once
+        with pytest.raises(witnesses.WitnessRefused) as refusal:
+            witnesses.ask(one, forged)
+        assert refusal.value.forked
+    (kept,) = home.glob("forked-*.note")
+    assert opened(kept.read_text(encoding="utf-8"), seal_keys().verifiers).root == forged.root
+    longer = sealed(filed)
     with pytest.raises(witnesses.WitnessRefused) as refusal:
-        _ask_forged(one, forged, second.size)
+        witnesses.ask(one, longer)
     assert refusal.value.forked
-    assert list(witness.home.glob("forked-*.note"))  # type: ignore[attr-defined]
-    assert (
-        opened(next(witness.home.glob("forked-*.note")).read_text(encoding="utf-8"), seal_keys().verifiers).root
-        == other.root
-    )  # type: ignore[attr-defined]
+    (kept,) = home.glob("unproven-*.note")
+    assert opened(kept.read_text(encoding="utf-8"), seal_keys().verifiers).size == longer.size
 
 
-def _ask_forged(one: witnesses.Witness, forged: Checkpoint, old: int) -> None:
-    """Ask as a ledger would that has rewritten what it sealed: with the proof that its present tree gives."""
-    status, answer = witnesses._post(one, Checkpoint(forged.origin, old, forged.root, forged.note), old)
-    assert status in (409, 422), answer
-    raise witnesses.WitnessRefused(answer, forked=True)
+def rewrite(address: str) -> None:
+    """Change an old entry, with a superuser's rights and the ledger's own key: everything sealed is to be sealed anew."""
+    tables = ("entry", "leaf", "subtree", "cosignature", "checkpoint")
+    with psycopg.connect(address) as root:
+        for table in tables:
+            root.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        root.execute(
+            "UPDATE entry SET at = at - interval '9 days' WHERE id = (SELECT entry_id FROM leaf WHERE pos = 0)"
+        )
+        for table in tables[1:]:
+            root.execute(f"DELETE FROM {table}")
+        root.execute("DELETE FROM outbox_position WHERE reader = 'seals'")
+        for table in tables:
+            root.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
+            if table != "cosignature":
+                root.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_append_only")
 
 
 def test_a_witness_remembers_across_its_own_end(
