@@ -6,7 +6,8 @@ published equations together, the attacker's problem (Hundepool et al., Handbook
 edition, 2024; Fischetti and Salazar, Management Science 47 (2001) 1008-1027). It is safe here for two reasons. Tables are
 published only as totals with their own parts, which share no cell with each other, so that the intervals of one total are the
 whole story. And a hidden small number keeps the interval that it had before anything was published: every number from 0 to 9
-stays possible; where some parts of a total are shown, even for somebody who knows which of the others are the small ones.
+stays possible; where some parts of a total are shown, even for somebody who knows which of the others are the small ones
+(and not also the procedure: ``docs/statistics.md``, *Not promised*).
 """
 
 from collections.abc import Mapping, Sequence
