@@ -111,6 +111,22 @@ def test_a_backup_opened_elsewhere_is_the_same_city(
         restore(target, owner)
 
 
+def test_an_old_backup_is_told_from_the_city_by_a_checkpoint_of_outside(
+    crew: People, request_in: Make, elsewhere: Callable[..., str], tmp_path: Path
+) -> None:
+    request_in("working")
+    seal()
+    target = tmp_path / "old.tar"
+    save(target, backup._address())
+    request_in("answered")
+    published, keys = seal().checkpoint, seal_keys().verifiers
+    assert published is not None
+    restore(target, elsewhere())
+    assert verify(keys).ok  # by itself it is a shorter, good history
+    report = verify(keys, [published])
+    assert [found.kind for found in report.findings] == ["cut"]
+
+
 def test_without_its_key_nothing_is_restored(crew: People, elsewhere: Callable[..., str], tmp_path: Path) -> None:
     target = tmp_path / "whole.tar"
     save(target, backup._address())
