@@ -3,7 +3,9 @@
 import base64
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -204,3 +206,20 @@ def test_the_token_goes_nowhere_in_the_open(
     monkeypatch.setenv(transit.URL, address)
     with pytest.raises(keys.KeyFileError, match="https"):
         keys.wrap(keys.new_key())
+
+
+def test_two_changes_of_the_file_at_once_lose_none(own_home: Path) -> None:
+    """A rotation beside another, or beside a KMS that takes its time: the second reads what the first wrote."""
+    fresh = [f"master {base64.b64encode(bytes([number]) * 32).decode()}" for number in (1, 2)]
+
+    def add(line: str) -> None:
+        def change(lines: list[str]) -> list[str]:
+            time.sleep(0.2)
+            return [*lines, line]
+
+        keyring.put_masters(change)
+
+    keyring.keyring()
+    with ThreadPoolExecutor(2) as two:
+        list(two.map(add, fresh))
+    assert set(fresh) < set(keyring.key_file().read_text(encoding="ascii").splitlines())

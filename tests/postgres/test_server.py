@@ -343,3 +343,18 @@ def test_a_home_that_nobody_else_may_enter_stays_closed_and_the_data_lie_where_t
         again.stop()
     finally:
         shutil.rmtree(server.place, ignore_errors=True)
+
+
+def test_the_servers_environment_holds_no_key_and_no_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs as another user, whose superuser can have a program print it."""
+    secrets = ("GONGZHI_MASTER_KEY", "GONGZHI_KMS_TOKEN_FILE", "DATABASE_URL", "DATABASE_OWNER_URL")
+    for name in secrets:
+        monkeypatch.setenv(name, "unheard-of")
+    server = Server(home, durable=False)
+    with psycopg.connect(server.start()) as held:
+        held.execute("CREATE TEMP TABLE said (line text)")
+        held.execute("COPY said FROM PROGRAM 'env'")
+        lines = [line for (line,) in held.execute("SELECT line FROM said").fetchall()]
+    server.stop()
+    assert lines
+    assert [line for line in lines if "unheard-of" in line] == []
