@@ -173,6 +173,24 @@ def test_code_that_rolls_back_gets_no_name(crew: People, request_in: Make) -> No
         assert cursor.fetchone() == (0,)
 
 
+@pytest.mark.parametrize("durable", ["off", "on"])
+def test_a_look_lies_on_the_disk_before_anything_is_shown(crew: People, request_in: Make, durable: str) -> None:
+    """With synchronous_commit = off a commit is told before it would outlive a crash; nothing is shown until it does."""
+    made = request_in("working", asker_name="周一")
+    party = _person(crew, made)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('synchronous_commit', %s, false)", [durable])
+        try:
+            disclosure = ask(crew.handler, party, "contact", ["name"])
+            cursor.execute("SELECT pg_current_wal_insert_lsn()")
+            written = cursor.fetchone()[0]
+            assert take(crew.handler, disclosure) == {"name": "周一"}
+            cursor.execute("SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", [written])
+            assert cursor.fetchone() == (True,)
+        finally:
+            cursor.execute("RESET synchronous_commit")
+
+
 def test_a_look_is_for_who_asked_and_for_a_purpose_of_the_list(crew: People, request_in: Make) -> None:
     made = request_in("working", asker_name="周一")
     party = _person(crew, made)

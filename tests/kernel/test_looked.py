@@ -1,5 +1,6 @@
 """Purposes of a list with their rule, looks under a seal that ends, and the log of them that the person reads."""
 
+import gzip
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from time import sleep
@@ -20,6 +21,7 @@ from gongzhi.kernel.models import Agency, Disclosure, Entry, Party
 from gongzhi.kernel.pack import PackError
 from gongzhi.kernel.parties import ask, choices, take
 from gongzhi.kernel.refusals import Absent, Invalid
+from gongzhi.kernel.seals import merkle, proofs
 from gongzhi.kernel.seals.replay import replay
 from gongzhi.kernel.seals.sealing import seal
 from gongzhi.kernel.seals.signing import seal_keys
@@ -108,6 +110,44 @@ def test_looks_at_somebody_else_in_the_matter_are_not_the_holders(crew: People, 
         assert record is not None
         assert not Disclosure.objects.exists()
         assert [line for line in timeline(record, None) if line.action == "disclose"] == []
+
+
+def test_a_proof_withholds_a_look_under_a_seal(crew: People, matter: Any, tmp_path: Any) -> None:
+    """Neither proof nor export tells of it, both are checked all the same; who asks by name gets it, and so does everybody later."""
+    made, party = matter
+    look = ask(crew.manager, party, "inquire", ["name"], until=days(3))
+    ask(crew.handler, party, "contact", ["phone"])
+    seal()
+    keys = seal_keys().verifiers
+    proof = proofs.prove(made.number)
+    shown = proofs.check(proof, keys)
+    assert (shown.withheld, [line["seq"] for line in shown.lines]) == (1, ["1", "2", "3", "5"])
+    path = tmp_path / "ledger.gz"
+    assert proofs.export(path).size == proofs.check_export(path, keys).size
+    with acting(crew.manager):
+        entry = Entry.objects.get(record_id=made.record, seq=4)
+    told = str(proof) + gzip.decompress(path.read_bytes()).decode()
+    for secret in ("inquire", str(look), str(entry.pk), f'"post":{crew.manager.post},"purpose"', entry.hash.hex()):
+        assert (secret in told) == (secret == entry.hash.hex()), (
+            secret
+        )  # the hash of it is where the next line goes on from
+    whole = proofs.prove(made.number, sealed=True)
+    assert str(look) in str(whole)
+    assert (proofs.check(whole, keys).withheld, len(proofs.check(whole, keys).lines)) == (0, 5)
+    other = tmp_path / "sealed.gz"
+    assert proofs.export(other, sealed=True).size == proofs.check_export(other, keys).size
+    assert str(look) in gzip.decompress(other.read_bytes()).decode()
+    for wrong in (
+        {**proof, "entries": [one for one in proof["entries"] if "withheld" not in one]},
+        {
+            **proof,
+            "entries": [{**one, "withheld": "00" * 32} if "withheld" in one else one for one in proof["entries"]],
+        },
+        {**proof, "entries": [{**one, "withheld": "00"} if "withheld" in one else one for one in proof["entries"]]},
+        {**proof, "entries": [proof["entries"][0], *proof["entries"][3:]]},
+    ):
+        with pytest.raises(merkle.ProofError):
+            proofs.check(wrong, keys)
 
 
 def test_a_look_under_a_seal_is_told_when_the_seal_ends(crew: People, matter: Any) -> None:

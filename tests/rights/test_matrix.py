@@ -60,16 +60,17 @@ class Reader:
         )
         self.absent: dict[Any, tuple[int, bytes, list[str]]] = {}
 
-    def ask(self, one: Ask, url: str = "") -> tuple[int, bytes, list[str]]:
+    def ask(self, one: Ask, url: str = "", data: Any = None) -> tuple[int, bytes, list[str]]:
         """Return status, headers and body as they could be read, and the statements that it took."""
         headers = self.machine.headers if self.machine and one.machine else {}
         with counted() as sent:
-            if one.data is None:
+            given = data or one.data
+            if given is None:
                 answer = self.browser.get(url or one.url, headers=headers)
             elif one.machine:
-                answer = self.browser.post(url or one.url, one.data, content_type="application/json", headers=headers)
+                answer = self.browser.post(url or one.url, given, content_type="application/json", headers=headers)
             else:
-                answer = self.browser.post(url or one.url, one.data)
+                answer = self.browser.post(url or one.url, given)
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
         said = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
         return (
@@ -80,9 +81,9 @@ class Reader:
 
     def twin(self, one: Ask) -> tuple[int, bytes, list[str]]:
         """Return the same of a record that is not there."""
-        key = (one.twin, str(one.data))
+        key = (one.twin, str(one.other or one.data))
         if key not in self.absent:
-            self.absent[key] = self.ask(one, one.twin)
+            self.absent[key] = self.ask(one, one.twin, one.other)
         return self.absent[key]
 
 
@@ -163,7 +164,7 @@ def unlike(reader: Reader, one: Ask, got: tuple[int, bytes, list[str]]) -> list[
     ):
         told.append(f"{one.url}: {got[0]} is not what is said of an absent one: {status} ({one.twin})")
     if got[2] != sent:  # something may have been remembered meanwhile: both again, one after the other
-        got, sent = reader.ask(one), reader.ask(one, one.twin)[2]
+        got, sent = reader.ask(one), reader.ask(one, one.twin, one.other)[2]
     if got[2] != sent:
         told.append(f"{one.url}: {len(got[2])} statements, {len(sent)} for an absent one:\n  " + "\n  ".join(
             f"{a[:110]} | {b[:110]}" for a, b in zip([*got[2], *[""] * 9], [*sent, *[""] * 9], strict=False) if a != b))  # fmt: skip

@@ -13,12 +13,14 @@ from uuid import UUID
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from gongzhi.kernel.purposes import LOOKING
 from gongzhi.kernel.service import services
 from gongzhi.web.feed import renew, token_of
 from tests.rights.world import Subject, Viewer, World
 
 ABSENT = "SQ2026999999"
 NOBODY = UUID(int=1)
+NO_PHONE = "13999999999"
 _API = "api/"
 
 
@@ -32,6 +34,7 @@ class Ask:
     twin: str = ""
     data: Any = None
     """What is posted; None: it is a GET."""
+    other: Any = None  # what is posted to the twin, where that is what names the record
     secret: bool = False
     """Whether the address itself is the right to read it: not for a stranger to ask."""
     both: tuple[tuple[str, Subject], ...] = ()
@@ -100,6 +103,19 @@ def words(world: World, viewer: Viewer) -> Iterator[Ask]:
     for one in world.hidden(viewer.actor):
         data = {"purpose": next(iter(one.service.reasons), "x")}
         yield Ask(f"/work/r/{one.number}/words", one, "", f"/work/r/{ABSENT}/words", data)
+
+
+def by_phone(address: str, code: str = "") -> Way:
+    """Return the search by telephone: the number of each record's person, and one that nobody has."""
+
+    def asks(world: World, viewer: Viewer) -> Iterator[Ask]:
+        for one in world.subjects:
+            if one.phone and code in ("", one.service.code):
+                purpose, url = next(iter(one.service.reasons)), address.format(one.service.code)
+                asked, none = ({"phone": phone, "purpose": purpose} for phone in (one.phone, NO_PHONE))
+                yield Ask(url, one, one.number if viewer.role in LOOKING else "", url, asked, none)
+
+    return asks
 
 
 def files(world: World, viewer: Viewer) -> Iterator[Ask]:
@@ -225,6 +241,7 @@ WAYS: dict[str, Way] = {
     "work/s/<slug:code>/help": of_service("help"),
     "work/s/<slug:code>/plates": of_service("plates"),
     "work/s/<slug:code>/bulk": many,
+    "work/s/<slug:code>/persons": by_phone("/work/s/{}/persons"),
     "work/s/<slug:code>/export/<slug:kind>": exports,
     "work/r/<str:number>": of_record("", lambda one: one.title),
     "work/r/<str:number>/qr": of_record("/qr", lambda one: one.number),
@@ -267,6 +284,8 @@ def api_ways() -> dict[str, Way]:
     made: dict[str, Way] = {}
     for code, service in services().items():
         made[f"api/{code}"] = _api_list(code)
+        if service.phoned:
+            made[f"api/{code}/persons"] = by_phone("/api/{}/persons", code)
         for tail in ("", "/history", "/files"):
             made[f"api/{code}/<number>{tail}"] = _api_read(code, tail)
         made[f"api/{code}/<number>/files/<file>"] = _api_file(code)
@@ -322,13 +341,8 @@ def _api_act(code: str, action: str) -> Way:
             if world.sees(viewer.actor, one):
                 continue
             for named, absent in ((one.number, ABSENT), (str(one.held.record), str(NOBODY))):
-                yield Ask(
-                    f"/api/{code}/{named}/{action}",
-                    one,
-                    "",
-                    f"/api/{code}/{absent}/{action}",
-                    {"form": {}, "version": 1},
-                )
+                body = {"form": {}, "version": 1}
+                yield Ask(f"/api/{code}/{named}/{action}", one, "", f"/api/{code}/{absent}/{action}", body)
 
     return asks
 

@@ -49,6 +49,8 @@ class Subject:
     """Name, telephone and address of the person in it: shown for a stated purpose only, in no answer here."""
     title: str
     file_word: str
+    phone: str
+    """A telephone number of a person in it, "" where none is asked."""
 
     @property
     def number(self) -> str:
@@ -206,7 +208,7 @@ def _subject(lab: Lab, place: int, agency: int) -> Subject:
         telling.add(str(party))
     return Subject(
         service, lab.refresh(held), where, owes, party, file.pk, file.address, frozenset(telling), frozenset(private),
-        title, inside,
+        title, inside, next((str(said[name]) for name in sorted(people & said.keys()) if name.endswith("_phone")), ""),
     )  # fmt: skip
 
 

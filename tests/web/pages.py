@@ -38,6 +38,18 @@ def choose_purpose(tab: Any) -> None:
     tab.wait_for_selector(".words")
 
 
+def seek(phone: str, shown: str) -> Doing:
+    """Return what searches for a telephone number."""
+
+    def do(tab: Any) -> None:
+        tab.fill("#phone", phone)
+        tab.locator("input[name=purpose]").first.check()
+        tab.locator("form.box button[type=submit]").click()
+        tab.wait_for_selector(shown)
+
+    return do
+
+
 def pick(tab: Any) -> None:
     """Tick two rows of a list."""
     for row in (0, 1):
@@ -145,6 +157,10 @@ PAGES = [
     Page("bulk", "operator", "/work/s/request/bulk?action=decline&number={filed}&number={late}"),
     Page("bulk-done", "operator", "/work/s/request/bulk?action=note&number={filed}&number={late}",
          send("table.records", note="已电话告知，请耐心等待。")),
+    Page("seek", "operator", "/work/s/request/persons"),
+    Page("seek-found", "operator", "/work/s/request/persons", seek("13900000000", "table.records")),
+    Page("seek-nothing", "operator", "/work/s/request/persons", seek("+86 139-0000-0009", ".nothing")),
+    Page("seek-wrong", "operator", "/work/s/request/persons", send(".error", "form.box", phone="12")),
     Page("service-help", "operator", "/work/s/request/help"),
     Page("record-filed", "operator", "/work/r/{filed}"),
     Page("record-assign", "operator", "/work/r/{filed}/do/assign"),

@@ -11,7 +11,10 @@ from gongzhi.cli.database import database, django, hang_up
 from gongzhi.cli.speak import FOUND, GOOD, leave, say, tell
 from gongzhi.kernel.seals.merkle import ProofError
 from gongzhi.kernel.seals.notes import Checkpoint, NoteError, Verifier, opened
+from gongzhi.tongue import later
 from gongzhi.tongue import told as _
+
+_SEALED = later("连封存期未满的查看一起写出：只给受同样保密约束的审计人员")
 
 
 def add(commands: Any) -> None:
@@ -32,8 +35,10 @@ def add(commands: Any) -> None:
     )
     export = ledger.add_parser("export", help=_("把封存的账写成一个文件，供外部核对"))
     export.add_argument("file", type=Path)
+    export.add_argument("--sealed", action="store_true", help=_SEALED)
     prove = ledger.add_parser("prove", help=_("为一条记录出具证明"))
     prove.add_argument("number")
+    prove.add_argument("--sealed", action="store_true", help=_SEALED)
     prove.add_argument("--to", type=Path, help=_("写到这个文件，不写就打印"))
     check = ledger.add_parser("check-proof", help=_("只用公钥核对证明或导出的账本，不需要数据库"))
     check.add_argument("file", type=Path)
@@ -125,7 +130,7 @@ def run_export(chosen: argparse.Namespace) -> int:
         from gongzhi.kernel.seals.proofs import NothingToProve, export  # noqa: PLC0415
 
         try:
-            sealed = export(chosen.file)
+            sealed = export(chosen.file, sealed=chosen.sealed)
         except NothingToProve:
             leave(_("账本还没有封存过，请先运行 gongzhi ledger seal。"))
         except FileExistsError:
@@ -146,7 +151,7 @@ def run_prove(chosen: argparse.Namespace) -> int:
         from gongzhi.kernel.seals.proofs import NothingToProve, prove  # noqa: PLC0415
 
         try:
-            proof = prove(chosen.number)
+            proof = prove(chosen.number, sealed=chosen.sealed)
         except NothingToProve:
             leave(
                 _("没有编号为“{number}”的记录，或它还没有封存（请先运行 gongzhi ledger seal）。").format(
@@ -187,9 +192,21 @@ def run_check(chosen: argparse.Namespace) -> int:
             say(_("账本的 {size:,} 笔都通向签过名的根。").format(size=held.size))
         else:
             proven = check(json.loads(chosen.file.read_text(encoding="utf-8")), keys)
-            said = {"ok": True, "record": proven.record, "entries": len(proven.lines), "sealed": proven.checkpoint.size}
+            said = {
+                "ok": True,
+                "record": proven.record,
+                "entries": len(proven.lines),
+                "withheld": proven.withheld,
+                "sealed": proven.checkpoint.size,
+            }
             for line in proven.lines:
                 say(f"{line['seq']:>4}  {line['at']}  {line['action']}  {line['from']} → {line['to']}")
+            if proven.withheld:
+                say(
+                    _("另有 {count} 笔是封存期未满的查看，没有出示：只核对了它们在账本里的位置。").format(
+                        count=proven.withheld
+                    )
+                )
             say(_("以上 {count} 笔都在 {size:,} 笔的账本里，由 {origin} 签名。").format(count=len(proven.lines), size=proven.checkpoint.size, origin=proven.checkpoint.origin))  # fmt: skip
     except (ProofError, NoteError) as error:
         said = {"ok": False, "why": str(error)}

@@ -35,7 +35,8 @@ _MAIL_HINT = later("有结果时发一封邮件告知，没有别的用途。地
 _PHONE = re.compile(r"^\+?[0-9(][0-9 \-()]{4,19}$")
 
 
-def _phone(value: str) -> None:
+def check_phone(value: str) -> None:
+    """Raise ValidationError where the text is no telephone number."""
     if not _PHONE.fullmatch(value):
         example = city().phone
         raise ValidationError(
@@ -106,7 +107,7 @@ class Person:
             if name == "mail":
                 made: forms.CharField = MailField(label=label, required=False, max_length=254, help_text=_MAIL_HINT)
             else:
-                checks = [_phone] if name == "phone" else []
+                checks = [check_phone] if name == "phone" else []
                 made = forms.CharField(label=label, required=self.required, max_length=120, validators=checks)
             yield f"{role}_{name}", made
 

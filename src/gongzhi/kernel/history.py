@@ -20,13 +20,14 @@ from gongzhi.kernel.masking import shown
 from gongzhi.kernel.models import Attachment, Disclosure, Entry, Link, RecordKey, Register
 from gongzhi.kernel.parties import NOTE
 from gongzhi.kernel.procedure import Effect, cited
-from gongzhi.kernel.purposes import TOLD, TOLD_TITLE
+from gongzhi.kernel.purposes import SOUGHT, TOLD, TOLD_TITLE
 from gongzhi.kernel.roles import PORTAL
 from gongzhi.kernel.service import Service
 from gongzhi.tongue import later
 
 FORGOTTEN = later("内容已按保存期限销毁")
 _LOOKED = later("查看了个人信息")
+_FOUND = later("按电话查到了这件事")
 _ERASED = later("销毁了内容和个人信息")
 
 
@@ -168,7 +169,7 @@ def _disclosed(
     heard = {} if outside else orjson.loads(entry.body).get("with", {})
     words = [(str(NOTE.verbose_name), text) for text in _spoken(entry, key, heard).values()]
     return Line(
-        entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "disclose", _LOOKED,
+        entry.at, entry.recorded_at, "" if outside else who(entry), entry.agency.title, "disclose", _FOUND if look.fields == SOUGHT else _LOOKED,
         "", words, facts, [],
     )  # fmt: skip
 

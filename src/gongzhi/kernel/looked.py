@@ -15,12 +15,12 @@ from gongzhi.kernel.forms import PERSON_FIELDS
 from gongzhi.kernel.history import purpose_title
 from gongzhi.kernel.parties import WORDS
 from gongzhi.kernel.procedure import cited
-from gongzhi.kernel.purposes import TOLD
+from gongzhi.kernel.purposes import SOUGHT, TOLD
 from gongzhi.kernel.roles import ROLES
 from gongzhi.kernel.service import Service
 from gongzhi.tongue import later, listed
 
-_FIELDS = {**PERSON_FIELDS, WORDS: later("文字里的号码")}
+_FIELDS = {**PERSON_FIELDS, WORDS: later("文字里的号码"), SOUGHT: later("按电话查到这件事")}
 
 
 @dataclass(frozen=True)

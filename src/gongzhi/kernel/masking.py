@@ -66,6 +66,15 @@ def masked(text: str) -> str:
     return "".join([*made, text[last:]]) if made else text
 
 
+def without(text: str) -> str:
+    """Return the text with a space where a personal number stood."""
+    made, last = [], 0
+    for start, end, _shown in _found(text):
+        made += [text[last:start], " "]
+        last = end
+    return "".join([*made, text[last:]]) if made else text
+
+
 def restored(text: str, held: str) -> str:
     """Return an edited text with the masked numbers of the held one put back. Raises Ambiguous."""
     numbers: dict[str, list[str]] = {}

@@ -60,7 +60,7 @@ def ask(
     look, where the purpose is a sealed one. Returns the disclosure for ``take``. Raises Invalid (no such purpose or field,
     a seal without a right end) and Absent.
     """
-    _outside()
+    outside()
     with acting(actor):
         found = Party.objects.select_related("record").filter(pk=party).first()
     if found is None:
@@ -79,7 +79,7 @@ def ask_words(actor: Actor, record: UUID, purpose: str, *, note: str = "", until
 
     Returns the disclosure for ``reading``. Raises as ``ask`` does.
     """
-    _outside()
+    outside()
     with acting(actor):
         found = Register.objects.filter(pk=record).first()
     if found is None:
@@ -122,7 +122,7 @@ def mail_of(clock: Actor, party: UUID) -> str:
 
     ``clock`` is the clock's actor: no post of a person's gets an address.
     """
-    _outside()
+    outside()
     with acting(clock):
         found = Party.objects.select_related("record").filter(pk=party).first()
     if found is None or "mail" not in found.known.split():
@@ -192,6 +192,7 @@ def reading(actor: Actor, disclosure: UUID) -> Iterator[Register]:
         yield Register.objects.select_related("agency", "place").get(pk=row[0])
 
 
-def _outside() -> None:
+def outside() -> None:
+    """Raise ContextError within a transaction: what is written down there could be rolled back."""
     if connection.in_atomic_block:
         raise ContextError("a look is a transaction of its own; call it outside acting()")

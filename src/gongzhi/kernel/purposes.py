@@ -27,6 +27,8 @@ TOLD = "told"
 """Purpose of the one look that no person takes: the clock opens an e-mail address to tell its owner."""
 TOLD_TITLE = later("有结果了，按本人要求发邮件告知")
 TOLD_BASIS = gettext_noop("本人要求")
+SOUGHT = "sought"
+"""What a look was at where no field was shown: a record was found by a person's telephone number (``kernel.seeking``)."""
 MOST_SEALED = 366
 
 

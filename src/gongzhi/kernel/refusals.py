@@ -77,6 +77,13 @@ class ClockWrong(Refused):
         )
 
 
+class TooOften(Refused):
+    """The same was done too many times in the last hour."""
+
+    def __init__(self) -> None:
+        super().__init__(_("一小时内按电话查找的次数太多了，请过一会儿再查。"))
+
+
 class DiskFull(Refused):
     """The database's disk is full; whoever tries again with the same key, once there is room, does it once."""
 

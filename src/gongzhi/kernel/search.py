@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import connection
 
 from gongzhi.kernel.context import Actor
+from gongzhi.kernel.masking import masked, without
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.words import query_words, telling_words
 
@@ -33,7 +34,7 @@ def find(actor: Actor, text: str, limit: int = 50) -> list[Register]:
 
 def find_keys(actor: Actor, text: str, limit: int, service: str = "") -> list[UUID]:
     """Return the ids of the records of a service (or of any) that have every word of the text, the newest first."""
-    words = query_words(text)
+    words = [] if numbered(text) else query_words(text)
     if not words:
         return []
     with connection.cursor() as cursor:
@@ -41,9 +42,14 @@ def find_keys(actor: Actor, text: str, limit: int, service: str = "") -> list[UU
         return [row[0] for row in cursor.fetchall()]
 
 
+def numbered(text: str) -> bool:
+    """Return whether a number that tells of a person is among the words: nothing is found by it here, without a purpose."""
+    return masked(text) != text
+
+
 def alike(actor: Actor, text: str, *, least: int = 3, limit: int = 5) -> list[Alike]:
     """Return open records that the actor sees and that share at least ``least`` words, the most shared first."""
-    words = telling_words(text)
+    words = telling_words(without(text))
     if len(words) < least:
         return []
     with connection.cursor() as cursor:

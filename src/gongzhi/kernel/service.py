@@ -108,6 +108,12 @@ class Service:
         """Role of the party whose matter it is and who holds its follow-up code: the first person of the form that makes it."""
         return next(iter(self.form(self.creating).persons), "")
 
+    @cached_property
+    def phoned(self) -> bool:
+        """Whether anybody's telephone number is kept, by which records are found (``kernel.seeking``)."""
+        persons = (person for action in self.procedure for person in self.form(action).persons.values())
+        return any("phone" in person.fields for person in persons)
+
     def action(self, code: str) -> Action:
         """Return the action with this code; KeyError where there is none."""
         return self.procedure.by_code[code]

@@ -29,6 +29,7 @@ from gongzhi.web.console import (
     queue,
     record,
     rights,
+    seeking,
     signing,
     views,
 )
@@ -85,6 +86,7 @@ urlpatterns = [
     path("work/s/<slug:code>/new", doing.new),
     path("work/s/<slug:code>/help", helping.show),
     path("work/s/<slug:code>/plates", plates.plates),
+    path("work/s/<slug:code>/persons", seeking.persons),
     path("work/s/<slug:code>/bulk", bulk.bulk),
     path("work/s/<slug:code>/export/<slug:kind>", exporting.export),
     path("work/s/<slug:code>/views", views.save),

@@ -170,6 +170,7 @@ def _functions(cursor: Any, made: Roles) -> None:
         "contacts.sql",
         "seals.sql",
         "erasure.sql",
+        "seeking.sql",
     ):
         cursor.execute(_script(script))
     for service in services().values():

@@ -32,7 +32,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
      AND kernel.allowed(r.service, r.place_path, r.agency_id, r.id, me.low, me.high, me.own, me.care, NULL)
     JOIN public.entry e ON e.id = p_look AND e.post_id = p_post AND e.action = 'look_rights'
      AND e.at > clock_timestamp() - interval '30 minutes' AND e.body::jsonb -> 'set' ->> 'about' = 'record ' || p_record
-     AND pg_xact_status(e.xid::text::xid8) = 'committed'
+     AND kernel.durable(e.xid)
     CROSS JOIN public.post q
     CROSS JOIN LATERAL kernel.reach(q.id) a
     JOIN public.agency g ON g.id = a.agency JOIN public.place l ON l.id = a.place

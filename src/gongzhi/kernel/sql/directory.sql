@@ -183,13 +183,14 @@ BEGIN
     RETURN v_id;
 END $$;
 
--- The directory's own history, for its administrators.
+-- The directory's own history, for its administrators; that somebody searched a person changes nothing in it.
 CREATE FUNCTION kernel.directory_log(p_post bigint, p_limit int)
 RETURNS TABLE (at timestamptz, who text, agency text, action text, body text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.at, kernel.named(e.account_id, e.post_id), g.short, e.action, e.body
     FROM public.register r JOIN public.entry e ON e.record_id = r.id
     JOIN public.agency g ON g.id = e.agency_id
-    WHERE r.service = 'directory' AND EXISTS (SELECT FROM kernel.reach(p_post) a WHERE a.role = 'admin')
+    WHERE r.service = 'directory' AND e.action <> 'seek_person'
+      AND EXISTS (SELECT FROM kernel.reach(p_post) a WHERE a.role = 'admin')
     ORDER BY e.seq DESC LIMIT p_limit
 $$;

@@ -13,7 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from gongzhi.kernel.act import Absent, Conflict, DiskFull, Invalid, Refused, Unreachable
 from gongzhi.kernel.context import NoPost
-from gongzhi.kernel.refusals import KeyReused, PartsOpen
+from gongzhi.kernel.refusals import KeyReused, PartsOpen, TooOften
 from gongzhi.kernel.vault import NoRoom, Rejected
 from gongzhi.tongue import clauses, later
 from gongzhi.web.api.schemas import ErrorOut, KindOut
@@ -104,6 +104,8 @@ def of(request: HttpRequest, refusal: Refused) -> HttpResponse:
             return problem("key-reused", request, detail)
         case PartsOpen():
             return problem("parts-open", request, detail, count=refusal.count)
+        case TooOften():
+            return problem("many", request, detail)
         case Unreachable():
             return problem("unreachable", request, detail)
         case DiskFull():

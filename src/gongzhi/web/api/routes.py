@@ -19,12 +19,22 @@ from gongzhi.kernel.narrow import SPANS, STATES, narrow
 from gongzhi.kernel.procedure import cited
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.search import find
+from gongzhi.kernel.seeking import seek
 from gongzhi.kernel.service import Service, services
 from gongzhi.tongue import filled, later, listed
 from gongzhi.web.api.doing import add_action
 from gongzhi.web.api.files import add_files
 from gongzhi.web.api.problems import Unread
-from gongzhi.web.api.schemas import REFUSALS, FoundOut, HistoryOut, facts_out, page_schema, record_schema
+from gongzhi.web.api.schemas import (
+    REFUSALS,
+    ErrorOut,
+    FoundOut,
+    HistoryOut,
+    facts_out,
+    page_schema,
+    record_schema,
+    sought_schema,
+)
 from gongzhi.web.api.token import Bearer
 
 MOST = 200
@@ -65,6 +75,9 @@ def _reading(router: Router, service: Service) -> None:
     def listing(request: HttpRequest) -> HttpResponse:
         return _list(request, service)
 
+    if service.phoned and not all(one.sealed for one in service.reasons.values()):
+        _seeking(router, service)
+
     @router.get("/{number}", response={200: record, 304: None, **REFUSALS}, summary=filled(later("一条{title}"), title=service.title),
                 operation_id=f"{service.code}_read")  # fmt: skip
     def read(request: HttpRequest, number: str, held: str | None = Header(None, alias="If-None-Match")) -> HttpResponse:
@@ -90,6 +103,22 @@ def _reading(router: Router, service: Service) -> None:
                  "files": [file.name for file in line.files]}
                 for line in timeline(_found(service, number), actor)
             ]  # fmt: skip
+
+
+def _seeking(router: Router, service: Service) -> None:
+    sought: Any = sought_schema(service)
+
+    @router.post(
+        "/persons", response={200: list[FoundOut], **REFUSALS, 429: ErrorOut}, operation_id=f"{service.code}_persons",
+        summary=filled(later("按电话查找{title}"), title=service.title),
+        description=later("号码放在正文里。查找先写入账本，查到的每一件都在办理过程里记一笔，本人能看到；号码本身不写。只查到我能看到的，最新的 50 件。"),
+    )  # fmt: skip
+    def persons(request: HttpRequest, sent: sought) -> Any:
+        actor: Actor = request.auth  # type: ignore[attr-defined]
+        keys = seek(actor, service, sent.phone, sent.purpose)
+        with acting(actor):
+            found = Register.objects.select_related("agency", "place").filter(pk__in=keys)
+            return [_register(record) for record in found.order_by("-opened_at", "pk")]
 
 
 def _texts(pairs: Any) -> dict[str, str]:

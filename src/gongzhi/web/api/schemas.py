@@ -1,6 +1,6 @@
 """Schemas made of the declarations: one for each action's form, one for each service's record."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from django import forms
 from ninja import Schema
@@ -191,6 +191,16 @@ def body_schema(service: Service, action: Action) -> type[Strict]:
         words = later("读到的版本号，也可以用 If-Match；别人先改过时得到 409")
         fields["version"] = (int | None, Field(None, description=words))
     return create_model(f"{service.code}_{action.code}", __base__=Strict, **fields)
+
+
+def sought_schema(service: Service) -> type[Strict]:
+    """Return the schema of a search by telephone: the number, and a purpose of the service's list that is under no seal."""
+    purposes = tuple(one.code for one in service.reasons.values() if not one.sealed)
+    fields: dict[str, Any] = {
+        "phone": (str, Field(description=later("整个电话号码；空格、横线、+86、全角数字都可以"))),
+        "purpose": (Literal[purposes], Field(description=later("查看个人信息的用途"))),
+    }
+    return create_model(f"{service.code}_persons", __base__=Strict, **fields)
 
 
 def multipart(service: Service, action: Action) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from gongzhi.kernel.context import Actor
 from gongzhi.kernel.fields import YES_NO, Code, Day, Fact, Flag
 from gongzhi.kernel.models import Register
 from gongzhi.kernel.narrow import DEFAULT_ORDER, ORDERS, SPANS, STATES, Narrowing, narrow, reach, sortable
-from gongzhi.kernel.search import find
+from gongzhi.kernel.search import find, numbered
+from gongzhi.kernel.seeking import reasons
 from gongzhi.kernel.service import Service, services
 from gongzhi.web.asked import Choices, agencies, code_choices
 from gongzhi.web.console.views import views_of
@@ -164,6 +165,7 @@ def listing(request: HttpRequest, actor: Actor, code: str) -> HttpResponse:
         may_create=may_create(actor, service) and not service.part_of, stages=stages_of(service, base),
         views=views_of(actor, service), cols=[(fact, fact.name in shown) for fact in service.all_facts.values()],
         bulk=bulk_actions(actor, service), default_order=DEFAULT_ORDER, faults=list(said.faults.values()),
+        seeks=bool(reasons(service, actor)),
     )  # fmt: skip
 
 
@@ -181,4 +183,7 @@ def search(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Show what is found by number or words, over everything the actor sees."""
     text = request.GET.get("q", "").strip()[:100]
     rows: list[Any] = find(actor, text, 50) if text else []
-    return page(request, actor, "web/console/search.html", q=text, rows=rows, most=50)
+    seek = [service for service in services().values() if reasons(service, actor)]
+    return page(
+        request, actor, "web/console/search.html", q=text, rows=rows, most=50, seek=seek, numbered=numbered(text),
+    )  # fmt: skip
