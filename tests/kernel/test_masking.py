@@ -76,6 +76,70 @@ def test_an_edited_text_gets_its_numbers_back() -> None:
     assert restored("打 139****5679 或 139****5679", f"打 {PHONE}") == f"打 {PHONE} 或 {PHONE}"
 
 
+ONE, TWO, SHOWN = PHONE, "13900005679", "139****5679"
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "李 {m}，张 {m}",
+        "找 李 {m}，张 {m}",
+        "{m}",
+        "张{m}，李{m}",
+        "先张 {m}，再李 {m}",
+        "张 {m}，李 {m}，王 {m}",
+        "打 {m}",
+        "{m} {m}",
+        "张 {m}",
+    ],
+)
+def test_two_numbers_with_one_mask_are_never_swapped(edited: str) -> None:
+    """Where it cannot be told which one a mask stands for, nothing is guessed."""
+    with pytest.raises(Ambiguous):
+        restored(edited.format(m=SHOWN), f"张 {ONE}，李 {TWO}")
+
+
+@pytest.mark.parametrize(
+    "edited",
+    ["张 {a}，李 {b}。请回电", "请回电：张 {a}，李 {b}", "李 {b}", "张 {a}，王 {b}", "张 {a}，问过李 {b}", "先找李 {b}",
+     "张 {a}，也给王 13700000000，李 {b}", "张 {a}。", "不打了"],
+)  # fmt: skip
+def test_numbers_with_one_mask_come_back_where_their_part_was_not_touched(edited: str) -> None:
+    held = f"张 {ONE}，李 {TWO}"
+    assert restored(edited.format(a=SHOWN, b=SHOWN), held) == edited.format(a=ONE, b=TWO)
+
+
+def test_a_mask_that_begins_with_another_and_stars_that_were_typed() -> None:
+    held = "写到 zhou@qq.com 或 zeng@qq.com.cn"
+    assert restored(f"{masked(held)}。", held) == f"{held}。"
+    assert restored("只写 z****@qq.com.cn", held) == "只写 zeng@qq.com.cn"
+    typed = f"有人写 {SHOWN}，我的是 {ONE}"
+    assert restored(f"{masked(typed)}。", typed) == f"{typed}。"
+    assert restored(f"我的是 {SHOWN}", typed) == f"我的是 {ONE}"
+    with pytest.raises(Ambiguous):
+        restored(SHOWN, typed)
+
+
+_PIECES = st.lists(st.sampled_from(["张 ", "李 ", "，", " ", "ONE", "TWO"]), max_size=7)
+
+
+@given(_PIECES, _PIECES, st.integers(0, 7), st.integers(0, 7))
+def test_whatever_is_cut_out_and_put_in_no_number_comes_back_where_another_stood(
+    kept: list[str], added: list[str], begin: int, end: int
+) -> None:
+    """One stretch of pieces gives way to words: what comes back is what was there, or a refusal."""
+    numbers = {"ONE": f"{ONE} ", "TWO": f"{TWO} "}
+    begin, end = sorted((begin, end))
+    put = [piece for piece in added if piece not in numbers]
+    meant, held = [*kept[:begin], *put, *kept[end:]], "".join(numbers.get(piece, piece) for piece in kept)
+    text = "".join(f"{SHOWN} " if piece in numbers else piece for piece in meant)
+    try:
+        back = restored(text, held)
+    except Ambiguous:
+        return
+    assert back == "".join(numbers.get(piece, piece) for piece in meant)
+
+
 def test_a_citys_patterns_are_tried_when_the_pack_is_read(tmp_path: Any) -> None:
     from gongzhi.kernel.city import pack_folder
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from gongzhi.kernel import care, directory, lending
@@ -90,6 +91,27 @@ def test_who_may_not_name(made: World) -> None:
         care.name_member(people.admin, clock_actor().post, "visit")
     with pytest.raises(Invalid):
         care.name_member(people.admin, who.post, "request")
+
+
+def test_functions_of_the_release_before_change_nothing_of_care(made: World, visit: Subject) -> None:
+    """An old web process during an upgrade calls the rule without teams: for care it holds for the follow-up code alone."""
+    member = viewer(made, INSIDE).actor
+    other = next(s for s in made.subjects if not s.service.care and made.sees(member, s))
+    role = connection.settings_dict["USER"].removesuffix("_app") + "_kernel"
+    with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
+        cursor.execute(f'SET LOCAL ROLE "{role}"')
+        for subject, proven, allowed in (
+            (visit, None, False),
+            (visit, visit, True),
+            (visit, other, False),
+            (other, None, True),
+        ):
+            cursor.execute(
+                "SELECT coalesce(kernel.allowed(g.place_path, g.agency_id, g.id, a.low, a.high, a.own, %s), false) "
+                "FROM public.register g, kernel.reach(%s) a WHERE g.id = %s",
+                [proven.held.record if proven else None, member.post, subject.held.record],
+            )
+            assert cursor.fetchone() == (allowed,), (subject.number, proven)
 
 
 def test_a_delegate_is_of_no_team_that_did_not_name_the_delegate(made: World, visit: Subject) -> None:

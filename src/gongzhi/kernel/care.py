@@ -56,10 +56,15 @@ def parts() -> dict[str, str]:
     codes = cared()
     care = f"ARRAY[{quoted(*codes)}]::text[]"
     made = {"care": care, "care_allowed": "", "care_reach": "NULL::text[]", "care_enter": "", "care_kept": ""}
+    made |= {"care_before": "", "care_before_is": "IMMUTABLE"}
     if not codes:
         return made
     return made | {
         "care_allowed": f"\n       AND (p_service <> ALL ({care}) OR p_service = ANY (p_care) OR p_record = p_proven)",
+        "care_before_is": "STABLE",
+        "care_before": f"""
+       AND (p_record = p_proven OR NOT EXISTS (
+           SELECT FROM public.register r WHERE r.id = p_record AND r.service = ANY ({care})))""",
         "care_reach": f"""\
 CASE WHEN p.role IN ({quoted(CLOCK.code, LOADER.code)}) THEN {care}
                 ELSE ARRAY(SELECT m.service::text FROM public.care_member m WHERE m.post_id = p.id

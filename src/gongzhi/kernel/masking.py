@@ -76,17 +76,72 @@ def without(text: str) -> str:
 
 
 def restored(text: str, held: str) -> str:
-    """Return an edited text with the masked numbers of the held one put back. Raises Ambiguous."""
-    numbers: dict[str, list[str]] = {}
+    """Return an edited text with the masked numbers of the held one put back.
+
+    A mask that stands for several numbers is told by what was left untouched around it (``_Edit``). Raises Ambiguous.
+    """
+    before, places, last = "", {}, 0
     for start, end, shown in _found(held):
-        numbers.setdefault(shown, []).append(held[start:end])
-    for shown, originals in numbers.items():
-        parts = text.split(shown)
-        if len(set(originals)) > 1 and len(parts) - 1 not in (0, len(originals)):
-            raise Ambiguous(shown)
-        fill = originals if len(parts) - 1 == len(originals) else originals[:1] * (len(parts) - 1)
-        text = "".join(piece for pair in zip(parts, [*fill, ""], strict=True) for piece in pair)
-    return text
+        before += held[last:start]
+        places[len(before)] = held[start:end]
+        before, last = before + shown, end
+    before += held[last:]
+    marks = {masked(number) for number in places.values()}
+    if not marks:
+        return text
+    pattern = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True))))  # one may begin with another
+    meant: dict[str, set[str]] = {}
+    for match in pattern.finditer(before):
+        places.setdefault(match.start(), match[0])  # typed with the stars: it stands for itself
+        meant.setdefault(match[0], set()).add(places[match.start()])
+    edit = _Edit(before, text, places, pattern)
+    return pattern.sub(
+        lambda match: edit.number(match) if len(meant[match[0]]) > 1 else next(iter(meant[match[0]])), text
+    )
+
+
+class _Edit:
+    """What an edit left untouched: so many letters at the beginning, and so many at the end.
+
+    Of a text in which something was repeated there are several ways to see it (``kept``); they must all say the same.
+    """
+
+    def __init__(self, before: str, text: str, places: dict[int, str], pattern: re.Pattern[str]) -> None:
+        self.before, self.text, self.places = before, text, places
+        least, head, tail = min(len(before), len(text)), _alike(before, text), _alike(before[::-1], text[::-1])
+        ways = [(head, tail)] if head + tail <= least else [(k, least - k) for k in range(least - tail, head + 1)]
+        self.kept = ways
+        self.was, self.now = ([(m[0], m.start(), m.end()) for m in pattern.finditer(one)] for one in (before, text))
+
+    def number(self, match: re.Match[str]) -> str:
+        """Return what the mask stood for in every way to see the edit. Raises Ambiguous."""
+        known = {self._in(match[0], match.start(), match.end(), *way) for way in self.kept}
+        said = next(iter(known))
+        if len(known) > 1 or said is None:
+            raise Ambiguous(match[0])
+        return said
+
+    def _in(self, mark: str, start: int, end: int, head: int, tail: int) -> str | None:
+        """Return the number, None where the mask was touched, or where what is left beside it also stood beside another."""
+        if end <= head:
+            kept, at = self.before[:head], start
+        elif start >= len(self.text) - tail:
+            kept, at = self.before[len(self.before) - tail :], start + len(self.before) - len(self.text)
+        else:
+            return None
+        alone = self.before.find(kept, self.before.find(kept) + 1) < 0
+        return self.places[at] if alone or self._all_there(mark, head, tail) else None
+
+    def _all_there(self, mark: str, head: int, tail: int) -> bool:
+        """Whether every number of this mask lies in what was left, so that each stands where it stood."""
+        now = [(start, end) for one, start, end in self.now if one == mark]
+        left = all(end <= head or start >= len(self.text) - tail for start, end in now)
+        return left and len(now) == sum(one == mark for one, _start, _end in self.was)
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many letters two texts begin with alike."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 @contextmanager

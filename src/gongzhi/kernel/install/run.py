@@ -1,5 +1,6 @@
 """The order of an installation, and the roles it works with."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -26,6 +27,7 @@ from gongzhi.kernel.seals.leaf import leaf_sql
 from gongzhi.kernel.service import services
 
 _LOCK = 0x676F6E677A6869  # one installation at a time
+_WAIT = 0.2
 
 
 class InstallError(Exception):
@@ -58,7 +60,7 @@ def install(*, load: bool = True) -> dict[str, int]:
     connection = connections["owner"]
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            _alone(cursor)
             version = connection.pg_version  # type: ignore[attr-defined]
     except OperationalError as error:
         raise InstallError(_("连不上数据库：{error}").format(error=str(error).strip())) from error
@@ -84,6 +86,15 @@ def install(*, load: bool = True) -> dict[str, int]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _alone(cursor: Any) -> None:
+    """Wait until no other installation runs. Not within a statement: an index that is built meanwhile would wait for that one."""
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        if cursor.fetchone()[0]:
+            return
+        time.sleep(_WAIT)
 
 
 def _tables_stand(names: Sequence[str]) -> None:

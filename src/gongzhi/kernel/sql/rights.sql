@@ -12,11 +12,11 @@ CREATE FUNCTION kernel.allowed(
     SELECT ((p_path >= p_low AND p_path < p_high) OR p_agency = p_own OR p_record = p_proven){care_allowed}
 $$;
 
--- The rule as the functions of the release before call it: their services knew no care.
+-- The rule as the functions of the release before call it. They know no teams: of care they see what a follow-up code proves.
 CREATE FUNCTION kernel.allowed(
     p_path text, p_agency bigint, p_record uuid, p_low text, p_high text, p_own bigint, p_proven uuid
-) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (p_path >= p_low AND p_path < p_high) OR p_agency = p_own OR p_record = p_proven
+) RETURNS boolean LANGUAGE sql {care_before_is} PARALLEL SAFE AS $$
+    SELECT ((p_path >= p_low AND p_path < p_high) OR p_agency = p_own OR p_record = p_proven){care_before}
 $$;
 
 -- The same rule with the settings of the transaction. A sub-select around current_setting() would hide its value from
