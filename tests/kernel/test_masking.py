@@ -43,7 +43,14 @@ TOLD = f"请打 {PHONE}，身份证 {IDENTITY}，或写信到 {MAIL}。"
         ("身份证32080219900101123X", "身份证320****123X"),
         ("身份证320802199001011234，", "身份证320****1234，"),
         ("写到zhou.yi+a@mail.example.org吧", "写到z****@mail.example.org吧"),
-        ("编号SQ2026000001，2026-11-23 14:05，0517-83605000", "编号SQ2026000001，2026-11-23 14:05，0517-83605000"),
+        ("编号SQ2026000001，2026-11-23 14:05", "编号SQ2026000001，2026-11-23 14:05"),
+        ("座机0517-83912345，或(0517)83912345、（0517）8391 2345", "座机051****2345，或051****2345、051****2345"),
+        ("０５１７－８３９１２３４５，051783912345，0517—8391234", "051****2345，051****2345，051****1234"),
+        ("+86 517 83912345，0086-0517-83912345，010-65123456转8012", "865****2345，008****2345，010****3456转8012"),
+        (
+            "01-2026-0517，0517-19912345，0260-83912345，0517号，025-1号",
+            "01-2026-0517，0517-19912345，0260-83912345，0517号，025-1号",
+        ),
         ("工单 202613912345679001 号", "工单 202613912345679001 号"),
         ("320802199013011234", "320802199013011234"),
         ("", ""),
@@ -64,6 +71,37 @@ def test_what_was_masked_is_put_back_into_what_was_not_touched(parts: list[str])
     text = "".join(parts)
     assert restored(masked(text), text) == text
     assert restored(text, text) == text
+
+
+_AREAS = ["010", "021", "025", "0517", "0898", "0951"]
+
+
+@given(st.sampled_from(_AREAS), st.integers(2_000_000, 89_999_999).filter(lambda n: str(n)[0] in "2345678"),
+       st.sampled_from(["{}-{}", "{} {}", "({}){}", "（{}）{}", "{}{}", "{}—{}", "{}--{}", "（{}） {}"]), st.sampled_from(["", "请打", "：", "，"]))  # fmt: skip
+def test_a_landline_is_masked_however_it_is_written(area: str, number: int, way: str, before: str) -> None:
+    shown = masked(f"{before}{way.format(area, number)}。")
+    assert shown == f"{before}{area[:3]}****{number % 10_000:04}。"
+
+
+_WHOLE = st.integers(0, 10**9)
+
+
+@given(
+    st.one_of(
+        st.dates().map(str), st.dates().map("{:%Y%m%d}".format), st.datetimes().map("{:%m-%d %H:%M}".format),
+        st.datetimes().map("{:%Y-%m-%d %H:%M:%S}".format),
+        st.integers(0, 999_999).map("SQ2026{:06}".format), st.integers(0, 999_999).map("XC2026{:06}".format),
+        _WHOLE.map("{:,} 元".format), _WHOLE.map(lambda n: f"{n / 100:.2f} 元"), st.integers(0, 10**13).map("{} 分".format),
+        st.tuples(st.integers(1, 999), st.integers(1, 99), st.integers(100, 3999)).map("{0[0]}号{0[1]}幢{0[2]}室".format),
+        st.tuples(st.integers(1, 999), st.integers(1, 99), st.integers(100, 3999)).map("{0[0]}-{0[1]}-{0[2]}".format),
+        st.tuples(st.floats(73, 135), st.floats(18, 53)).map("{0[0]:.6f},{0[1]:.6f}".format),
+        st.integers(10**8, 10**9 - 1).map("苏H{}".format),
+    ), st.sampled_from(["", "编号", " ", "（"]), st.sampled_from(["", "，", " ", "）"]),
+)  # fmt: skip
+def test_days_numbers_of_records_amounts_houses_and_places_are_no_landlines(text: str, before: str, after: str) -> None:
+    """Those of eleven digits that look like a mobile number are left out: such an amount is masked, and may be."""
+    if not re.search(r"1[3-9]\d{9}|\d{17}", text):
+        assert masked(before + text + after) == before + text + after
 
 
 def test_an_edited_text_gets_its_numbers_back() -> None:

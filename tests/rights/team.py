@@ -13,7 +13,8 @@ from gongzhi.kernel import care, directory, lending
 from gongzhi.kernel.act import Absent, Invalid, act, execute
 from gongzhi.kernel.context import Actor, acting, actor_of, clock_actor, following
 from gongzhi.kernel.generate import function
-from gongzhi.kernel.models import Notice, Register
+from gongzhi.kernel.keys import open_words, unwrap
+from gongzhi.kernel.models import Entry, Notice, RecordKey, Register
 from gongzhi.kernel.search import find_keys
 from gongzhi.kernel.worker import tick
 from gongzhi.web.who import unread_of
@@ -206,3 +207,22 @@ def test_its_words_are_for_no_public_count(made: World, visit: Subject) -> None:
 
     counted: Any = solved._counted_services()
     assert visit.service not in counted
+
+
+def test_an_act_that_says_a_position_alone_seals_it_as_a_word(made: World, visit: Subject) -> None:
+    """A position may be somebody's door: it is sealed with the record's key, which the act must have asked for."""
+    actor, label = viewer(made, INSIDE).actor, {"record": visit.held.record}
+    with acting(actor):
+        row = Register.objects.get(pk=visit.held.record)
+    if row.stage_code == "asked":
+        act(actor, "visit", "begin", version=row.version, **label)
+    with acting(actor):
+        version = Register.objects.get(pk=visit.held.record).version
+    act(actor, "visit", "locate", version=version, form={"point": "119.123456,33.654321"}, **label)
+    with acting(actor):
+        row = Register.objects.get(pk=visit.held.record)
+        entry = Entry.objects.filter(record=row, action="locate").get()
+        key = unwrap(RecordKey.objects.get(record=row).wrapped)
+    assert (row.lon, row.lat) == (119.123456, 33.654321)
+    assert "119.12" not in entry.body
+    assert open_words(key, row.pk, entry.pk, entry.sealed)["point"]["new"] == "119.123456,33.654321"

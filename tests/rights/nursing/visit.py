@@ -25,5 +25,6 @@ class Visit(d.Record):
             gives=d.Gives.CHOSEN, files=True),
         d.Action("begin", (ASKED,), CARED, WORKERS, "开始照护", within=d.workdays(3), source=d.CITY),
         d.Action("call", (CARED,), d.SAME, WORKERS, "记一次探访", d.asks(note=d.Text("情况")), counts=("visits",)),
+        d.Action("locate", (CARED,), d.SAME, WORKERS, "改位置", d.asks("point", required=("point",))),
         d.Action("end", (ASKED, CARED), ENDED, WORKERS, "结束", d.asks(reason=d.Text("理由")), within=d.workdays(30)),
     ))  # fmt: skip
