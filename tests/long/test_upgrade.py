@@ -93,7 +93,7 @@ def _work(home: Path, source: Path, until: str) -> None:
 
 
 def _notices(base: str, language: str) -> str:
-    """Return the operator's page of notices, as a browser gets it in this language."""
+    """Return the operator's page of what was assigned, as a browser gets it in this language: deadlines depend on the hour."""
     web = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     web.addheaders = [("Accept-Language", language)]
     form = web.open(f"{base}/signin").read().decode()
@@ -101,7 +101,7 @@ def _notices(base: str, language: str) -> str:
     assert token
     told = {"login": "operator", "password": "gongzhi2026", "csrfmiddlewaretoken": token[1]}
     web.open(f"{base}/signin", urllib.parse.urlencode(told).encode())
-    page: str = web.open(base + "/work/notices").read().decode()
+    page: str = web.open(base + "/work/notices?kind=assigned").read().decode()
     return re.sub(r"</?span[^>]*>", "", html.unescape(page))
 
 
@@ -112,7 +112,8 @@ def test_a_populated_city_of_the_release_before_is_upgraded_while_its_old_pages_
     _run(home, old, "init", "--city", "huaian", "--sample", "small")
     with _serving(home, old) as before:
         first = before.create("request", detail="升级以前的一条：路灯不亮", point=[119.02, 33.60])
-        _work(home, old, "SELECT count(*) FROM notice WHERE text <> ''")
+        told = f"n JOIN register r ON r.id = n.record_id WHERE n.text <> '' AND r.number = '{first['number']}'"
+        _work(home, old, f"SELECT count(*) FROM notice {told}")  # and not only what the sample's matters bring
         counted = _run(home, old, "db", "sql", "SELECT count(*) FROM entry", "--as", "owner")
         said = _run(home, new, "upgrade")
         assert "已备份到" in said
