@@ -24,7 +24,7 @@ END $$;
 -- text with marks where record, number, person and ids belong.
 CREATE FUNCTION kernel.sought(p_post bigint, p_line uuid, p_index bytea, p_salt bytea, p_at timestamptz, p_body text,
                               p_entries uuid[], p_looks uuid[]) RETURNS SETOF uuid
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     a record;
     s record;
