@@ -14,6 +14,7 @@ BEGIN
      ORDER BY e.seq DESC LIMIT 1;
     IF FOUND THEN RETURN v_id; END IF;
     IF p_body::jsonb -> 'set' ->> 'about' IS DISTINCT FROM p_about THEN RETURN NULL; END IF;
+    PERFORM kernel.insist();
     PERFORM kernel.chronicle(p_post, p_entry, p_at, 'look_rights', p_body);
     RETURN p_entry;
 END $$;

@@ -14,6 +14,7 @@ BEGIN
            JOIN (VALUES {purposes}) AS u(service, code, roles, sealed, basis) ON u.service = p_service AND u.code = p_purpose
            WHERE a.role <> 'clock' AND u.sealed = 0 AND a.role = ANY (string_to_array(u.roles, ' ')))
     THEN RETURN NULL; END IF;
+    PERFORM kernel.insist();
     PERFORM kernel.chronicle(p_post, p_entry, p_at, 'seek_person', p_body);
     RETURN p_entry;
 END $$;
@@ -68,6 +69,7 @@ BEGIN
                 r.version, 'sha256', v_body, r.head);
         INSERT INTO public.disclosure (id, party_id, record_id, post_id, account_id, agency_id, purpose, basis, fields, at)
         VALUES (p_looks[v_count], m.party, r.id, p_post, a.account, a.agency, s.code, s.basis, 'sought', p_at);
+        PERFORM kernel.insist();
         RETURN NEXT r.id;
     END LOOP;
 END $$;
