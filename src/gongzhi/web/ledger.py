@@ -11,11 +11,11 @@ from django.views.decorators.http import require_safe
 
 from gongzhi.kernel.keys import KeyFileError
 from gongzhi.kernel.models import Checkpoint as Kept
-from gongzhi.kernel.seals import sealing
+from gongzhi.kernel.seals import merkle, sealing
 from gongzhi.kernel.seals.signing import origin, seal_keys
 
 _PATH = re.compile(r"((?:x\d{3}/)*)(\d{3})(?:\.p/(\d{1,3}))?")
-_WHOLE = 1 << sealing.TILE
+_WHOLE = 1 << merkle.TILE
 
 
 @require_safe
@@ -58,7 +58,7 @@ def tile(_: HttpRequest, level: int, path: str) -> HttpResponse:
     count = int(width) if width else _WHOLE
     if not 0 < count <= _WHOLE or number >= 1 << 40:
         raise Http404
-    hashes = sealing.tile(level, number << sealing.TILE, count)
+    hashes = sealing.tile(level, number << merkle.TILE, count)
     if len(hashes) != count:
         raise Http404
     answer = HttpResponse(b"".join(hashes), content_type="application/octet-stream")

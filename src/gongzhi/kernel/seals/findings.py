@@ -69,6 +69,12 @@ class Report:
         if len(self.findings) < self.MOST:
             self.findings.append(found)
 
+    def join(self, other: "Report") -> None:
+        """Take in what the check of another part found."""
+        self.entries += other.entries
+        self.findings += other.findings[: self.MOST - len(self.findings)]
+        self.faults += other.faults
+
     def told(self) -> dict[str, Any]:
         """Return what ``gongzhi ledger verify --json`` prints."""
         return {

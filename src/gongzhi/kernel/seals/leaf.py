@@ -25,7 +25,7 @@ _COLUMNS = (
     ("hash", "encode({e}.hash, 'hex')"),
 )
 HEAD_BEFORE = """
-    LEFT JOIN LATERAL (SELECT o.hash FROM public.entry o WHERE o.record_id = e.record_id AND o.seq = e.seq - 1
+    LEFT JOIN LATERAL (SELECT o.hash FROM public.entry o WHERE e.seq > 1 AND o.record_id = e.record_id AND o.seq = e.seq - 1
         UNION ALL SELECT sha256('directory'::bytea)
          WHERE e.record_id = '00000000-0000-0000-0000-000000000000' AND e.seq = 2) p ON true"""
 """Joins the head that an entry ``e`` goes on from, as ``p.hash``. The directory's chain has no first entry: it begins with a

@@ -10,13 +10,12 @@ from django.utils.translation import gettext as _
 from gongzhi.kernel.context import clock_actor
 from gongzhi.kernel.models import Checkpoint as Kept
 from gongzhi.kernel.seals import merkle
+from gongzhi.kernel.seals.merkle import TILE
 from gongzhi.kernel.seals.notes import Checkpoint
 from gongzhi.kernel.seals.signing import seal_keys
 
 BATCH = 5_000
 """Entries of one transaction: an open one holds the next seal and the outbox up."""
-TILE = 8
-"""Every so many levels the roots of full subtrees are kept (C2SP tlog-tiles), so that a proof reads a few hundred hashes."""
 
 
 class SealError(Exception):
@@ -57,12 +56,11 @@ def seal_batch(now: datetime | None = None) -> tuple[int, Checkpoint] | None:
         tree = merkle.Range(
             size,
             [node(level, index) for level, index in merkle.parts(0, size)],
-            lambda level, index, whole: closed.append((level, index, whole)) if level % TILE == 0 else None,
+            lambda *subtree: closed.append(subtree),
         )
         if size != (before.size if before else 0) or (before and tree.root() != bytes(before.root)):
             raise SealError(_("账本的封条与上一个检查点不符，没有继续封存。请运行 gongzhi ledger verify。"))
-        for _pos, leaf in rows:
-            tree.append(bytes(leaf))
+        tree.extend([bytes(leaf) for _pos, leaf in rows])
         at = now or timezone.now()
         made = Checkpoint(signer.name, tree.size, tree.root())
         note = made.signed(signer)
