@@ -8,7 +8,7 @@ their day until their master key is dropped (``kernel.rotation``).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -36,6 +36,14 @@ GONE = later("（已销毁）")
 """Stands where a text has to stand."""
 
 
+CLOCKS_APART = timedelta(minutes=10)
+"""How far this process's clock may be from the database's, before or behind; acts have the same bound."""
+
+
+class WrongClock(Invalid):
+    """This process's clock and the database's do not agree: what has ended cannot be said, and nothing is erased."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """A closed record whose period of retention ends at a moment."""
@@ -49,9 +57,13 @@ class Ending:
 
 
 def erase(number: str, because: str) -> None:
-    """Erase a closed record. Raises Absent (none, or erased already), Invalid (still open, held, or no such reason)."""
+    """Erase a closed record.
+
+    Raises Absent (none, or erased already), Invalid (still open, held, or no such reason), WrongClock.
+    """
     if because not in BECAUSE:
         raise Invalid({"because": [_("请说明销毁的原因：{codes}。").format(codes="、".join(BECAUSE))]})
+    _compare_clocks()
     clock = clock_actor()
     with acting(clock):
         row = Register.objects.filter(number=number.strip().upper()).first()
@@ -88,6 +100,25 @@ def erase(number: str, because: str) -> None:
     remove(addresses)  # after the commit: files without a key say nothing, a record without its files would
 
 
+def _compare_clocks() -> None:
+    """Raise WrongClock where this process's clock is not the database's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        theirs: datetime = cursor.fetchone()[0]
+    mine = timezone.now()
+    if abs(mine - theirs) > CLOCKS_APART:
+        raise WrongClock(
+            {
+                "clock": [
+                    _("本机时钟（{mine}）与数据库时钟（{theirs}）相差太大，没有销毁任何内容。请先校准时钟。").format(
+                        mine=mine.isoformat(" ", "minutes"),
+                        theirs=theirs.astimezone(mine.tzinfo).isoformat(" ", "minutes"),
+                    )
+                ]
+            }
+        )
+
+
 def _over(row: Register) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -99,12 +130,15 @@ def _over(row: Register) -> bool:
 def erase_ended(limit: int = BATCH) -> int:
     """Erase the closed records whose period is over and that nobody holds, at most ``limit`` of them; return how many.
 
-    Each is a transaction of its own, so that it may be broken off anywhere and goes on where it was.
+    Each is a transaction of its own, so that it may be broken off anywhere and goes on where it was. Raises WrongClock.
     """
+    _compare_clocks()
     done = 0
     for one in ending(timezone.now(), limit, free=True):
         try:
             erase(one.number, "period")
+        except WrongClock:
+            raise
         except (Absent, Invalid):
             continue  # somebody held, reopened or erased it in between
         done += 1

@@ -9,6 +9,12 @@ from psycopg import sql
 
 from gongzhi.postgres.urls import parse, url
 
+QUIET = {
+    "log_error_verbosity": "terse", "log_min_error_statement": "panic", "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+}  # fmt: skip
+"""Settings of the database with which the server's log quotes no row, no statement that failed, and no parameter, also where its
+master lets it log slow statements: people's own words are among them."""
 _LOCK = 0x676F6E67726F6C65  # roles belong to the whole server: one process at a time makes them
 
 
@@ -36,6 +42,10 @@ def prepare(admin_url: str, name: str, password: str = "") -> tuple[str, str]:
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, owner))
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
             connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, app))
+        for setting, value in QUIET.items():
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET {} = {}").format(database, sql.Identifier(setting), sql.Literal(value))
+            )
     parts = parse(admin_url)
     host, port = str(parts.get("host", "localhost")), str(parts.get("port", "5432"))
     return (

@@ -1,10 +1,8 @@
 """Sealing: committed entries get their places in the tree, and a checkpoint over all of them is signed."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import connection, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from gongzhi.kernel.context import clock_actor
@@ -30,10 +28,10 @@ class Sealed:
     checkpoint: Checkpoint | None
 
 
-def seal(now: datetime | None = None) -> Sealed:
+def seal() -> Sealed:
     """Seal what is committed below the oldest running transaction, batch by batch. Raises SealError, keys.KeyFileError."""
     entries, newest = 0, latest()
-    while made := seal_batch(now):
+    while made := seal_batch():
         entries += made[0]
         newest = made[1]
         if made[0] < BATCH:
@@ -41,8 +39,11 @@ def seal(now: datetime | None = None) -> Sealed:
     return Sealed(entries, newest)
 
 
-def seal_batch(now: datetime | None = None) -> tuple[int, Checkpoint] | None:
-    """Seal up to ``BATCH`` entries in one transaction; None where there are none. Raises SealError."""
+def seal_batch() -> tuple[int, Checkpoint] | None:
+    """Seal up to ``BATCH`` entries in one transaction; None where there are none. Raises SealError.
+
+    The moment is the database's, and none before the last seal's: this process's clock may be wrong.
+    """
     signer, clock = seal_keys().signer, clock_actor()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pos, hash FROM kernel.seal_entries(%s, %s)", [clock.post, BATCH])
@@ -61,12 +62,13 @@ def seal_batch(now: datetime | None = None) -> tuple[int, Checkpoint] | None:
         if size != (before.size if before else 0) or (before and tree.root() != bytes(before.root)):
             raise SealError(_("账本的封条与上一个检查点不符，没有继续封存。请运行 gongzhi ledger verify。"))
         tree.extend([bytes(leaf) for _pos, leaf in rows])
-        at = now or timezone.now()
         made = Checkpoint(signer.name, tree.size, tree.root())
         note = made.signed(signer)
         cursor.execute(
-            "SELECT kernel.put_checkpoint(%s, %s, %s, %s, %s, %s::smallint[], %s::bigint[], %s::bytea[])",
-            [clock.post, tree.size, made.root, at, note, [c[0] for c in closed], [c[1] for c in closed], [c[2] for c in closed]],
+            "SELECT kernel.put_checkpoint(%s, %s, %s, greatest(clock_timestamp(), %s::timestamptz), %s, %s::smallint[], "
+            "%s::bigint[], %s::bytea[])",
+            [clock.post, tree.size, made.root, before.at if before else None, note,
+             [c[0] for c in closed], [c[1] for c in closed], [c[2] for c in closed]],
         )  # fmt: skip
     return len(rows), Checkpoint(signer.name, tree.size, made.root, note)
 

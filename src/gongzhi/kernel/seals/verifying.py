@@ -233,7 +233,7 @@ def _checked(data: bytes, at: int) -> tuple[bytes, bool]:
     made = sha256(data[at + 36 : end]).digest()
     if data[:1] == _GAP:
         return made, False
-    if data[end - 71 : end - 64] != b"sha256\n":
+    if data[end - 72 : end - 64] != b"\nsha256\n":  # a whole line: another name may end like it
         return made, _body_holds(data, at)
     return made, sha256(data[end:]).digest() == data[at : at + 32]
 
