@@ -37,7 +37,7 @@ NAME, PHONE = "欧阳珊瑚礁", "13912340987"
 """Of the person whom every planted record tells of: no answer of the API has them, for whoever asks."""
 LONG = pytest.mark.long
 ROLES = [
-    ("jy", 8), *(pytest.param(login, 25, marks=LONG) for login in ("jy", "operator", "manager", "centre-04", "grid", "admin")),
+    ("jy", 8), *(pytest.param(login, 20, marks=LONG) for login in ("jy", "operator", "manager", "centre-04", "grid", "admin")),
 ]  # fmt: skip
 """Accounts, one of each role, and how often each operation is tried: a handler of an agency that owes a part of the records
 at every landing."""

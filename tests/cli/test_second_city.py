@@ -30,6 +30,7 @@ def test_the_documented_pack_is_whole(pack: Path) -> None:
     assert (city.area, city.chosen, city.finest) == ("ward", "ward", "ward")
 
 
+@pytest.mark.long
 def test_a_home_remembers_its_city_and_refuses_another(home: Path, pack: Path) -> None:
     made = gongzhi(home, "init", "--city", str(pack))
     assert made.returncode == 0, made.stderr

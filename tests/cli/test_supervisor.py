@@ -126,6 +126,7 @@ def in_terminal(home: Path, port: int, sample: str) -> tuple[int, int]:
     return pid, terminal
 
 
+@pytest.mark.long
 def test_a_closed_terminal_ends_everything_and_ctrl_c_in_the_middle_of_the_sample_says_nothing_odd() -> None:
     if not Path("/proc/self/environ").exists():
         pytest.skip("processes are counted through /proc")
