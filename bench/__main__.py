@@ -1,6 +1,6 @@
 """``python -m bench [part …] [--seconds N] [--rounds N] [--rows N] [--json FILE]``: figures with the limit of the same minutes beside.
 
-Parts: act, http, lifecycle, pages, bulk, export, ledger, looks, masks, first_page; and at a million and five million records grown
+Parts: act, http, lifecycle, pages, bulk, export, ledger, looks, masks, routing (needs no database), first_page; and at a million and five million records grown
 (lifecycles beside an empty city), queue, search, list, rights (row policies on and off), at_five (every page that a clerk can click), whose cities are made once and kept. Every
 figure is a median of rounds in which limit and product take turns.
 The load of http and lifecycle is made on the same cores as server and database; its share is measured and told.
@@ -14,16 +14,17 @@ import statistics
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench import bulk, export, first_page, ledger, limit, rights, scale
+from bench import bulk, export, first_page, ledger, limit, rights, routing, scale
 from bench.city import PASSWORD, City, city, served
 from bench.load import Load, load
 
-PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "looks", "masks", "first_page")
+PARTS = ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "looks", "masks", "routing", "first_page")
 SCALED = tuple(scale.PARTS)
 PORT = 18980
 
@@ -45,7 +46,9 @@ def main() -> int:
         "seconds": chosen.seconds, "rounds": chosen.rounds,
     }  # fmt: skip
     result |= {part: scale.run(part, chosen.seconds, chosen.rounds) for part in SCALED if part in parts}
-    if set(parts) - {"first_page", *SCALED}:
+    if "routing" in parts:
+        result["routing"] = _without_database(partial(routing.measure, chosen.seconds, chosen.rounds))
+    if set(parts) - {"first_page", "routing", *SCALED}:
         with city() as held:
             for part in ("act", "http", "lifecycle", "pages", "bulk", "export", "ledger", "looks", "masks"):
                 if part in parts:
@@ -68,6 +71,18 @@ def main() -> int:
         chosen.json.write_text(text + "\n", encoding="utf-8")
     sys.stdout.write(text + "\n")
     return 0
+
+
+def _without_database(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    from gongzhi.cli.database import django
+
+    os.environ.setdefault("DATABASE_URL", "")
+    django()
+    try:
+        return measure()
+    finally:
+        if not os.environ["DATABASE_URL"]:
+            del os.environ["DATABASE_URL"]
 
 
 def act_rates(held: City, seconds: float, rounds: int) -> dict[str, Any]:

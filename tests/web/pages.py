@@ -206,6 +206,7 @@ PAGES = [
     Page("posts-add", "admin", "/work/posts?do=add_account"),
     Page("posts-import", "admin", "/work/posts/import"),
     Page("posts-import-wrong", "admin", "/work/posts/import", send_table),
+    Page("routing", "manager", "/work/routing"),
     Page("rights", "admin", "/work/rights"),
     Page("rights-account", "admin", "/work/rights/a/{person}"),
     Page("rights-record", "admin", "/work/rights/r/{working}?account={person}"),

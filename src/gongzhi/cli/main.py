@@ -10,7 +10,7 @@ from types import FrameType
 import psycopg
 from django.db.utils import Error
 
-from gongzhi.cli import ending, inspecting, keeping, ledger, masters, running, setting_up, taking_in
+from gongzhi.cli import ending, inspecting, keeping, ledger, masters, routing, running, setting_up, taking_in
 from gongzhi.cli.speak import BAD, Bad, complain, tell
 from gongzhi.kernel.pack import PackError
 from gongzhi.postgres.errors import PostgresError
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     made = _Parser(prog="gongzhi", description=_("共治：一座城市处理群众诉求的平台"))
     commands = made.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar=_("命令"))
-    for module in (running, setting_up, keeping, ending, inspecting, ledger, masters, taking_in):
+    for module in (running, setting_up, keeping, ending, inspecting, ledger, masters, taking_in, routing):
         module.add(commands)
     return made
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gongzhi.cli.database import database, django, hang_up, install_city
+from gongzhi.cli.routing import train_on
 from gongzhi.cli.running import serve_everything
 from gongzhi.cli.speak import GOOD, bar, leave, say, table, tell
 from gongzhi.tongue import listed
@@ -46,6 +47,7 @@ def run_real(chosen: argparse.Namespace) -> int:
         from gongzhi.intake.crew import NoCrew  # noqa: PLC0415
 
         install_city(accounts=True)
+        train_on(Path(folder))
         try:
             report = real.load(Path(folder), limit=chosen.limit, progress=bar(_("载入真实诉求")))  # type: ignore[arg-type]
         except (real.NoData, NoCrew) as error:

@@ -25,6 +25,7 @@ from django.utils.translation import gettext as _
 
 from gongzhi.intake.carried import Carried
 from gongzhi.intake.crew import Crew, crew
+from gongzhi.intake.proposed import sealed
 from gongzhi.intake.routing import Proposal, propose
 from gongzhi.kernel.act import Refused
 from gongzhi.kernel.context import acting
@@ -134,6 +135,7 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
             agency = Register.objects.select_related("agency").get(pk=record).agency.code
     assign = {
         "agency": people.agencies[agency], "category": found[0].category if found else unknown, "note": _reasons(found),
+        "proposed": _proposed(people, record, found),
     }  # fmt: skip
     handler = people.handlers[agency]
     carried.step(people.operator, "assign", asked, assign)
@@ -156,6 +158,15 @@ def _carry(row: dict[str, str], people: Crew, report: Report, owners: Counter[st
     else:
         report.unchanged += 1
     return record
+
+
+def _proposed(people: Crew, record: UUID, found: list[Proposal]) -> str:
+    """Return the proposal as the entry keeps it, so that nobody takes the machine's choice for a person's."""
+    if not found:
+        return ""
+    with acting(people.loader):
+        number = Register.objects.values_list("number", flat=True).get(pk=record)
+    return sealed(number, found[0])
 
 
 def _reasons(found: list[Proposal]) -> str:

@@ -1,13 +1,14 @@
 """First routing: which kind of matter a text is, and so which agency owes the answer. A machine proposes, a person decides.
 
-The router of this release counts the taxonomy's words. A learnt one has the same face (``Router``) and is named by the
-setting ``ROUTER``; whoever proposes gives reasons that a clerk can check in the text.
+Without a model the taxonomy's words are counted (``WordRouter``); where the city has trained one, it says the class
+(``intake.learned``). Both have the same face (``Router``), and the setting ``ROUTER`` may name another; whoever proposes
+gives reasons that a clerk can check in the text.
 """
 
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -25,12 +26,32 @@ _FAMILY = 0.5  # how much a kind gains from the other kinds of its head
 _HEAD = 0.3  # how much a word of a head says, beside one of its kinds
 _LENGTH = 0.5  # how much more a longer word says
 _BEGINNING = 1.5  # where there is no title, the first sentence weighs more than the rest
+_ENOUGH = 8.0  # a score from which on the words are many
 _COUNTED = 3  # further repetitions of a word add nothing
+
+
+Found = dict[str, list[tuple[str, int, int]]]
+"""By kind: its words in a text, with how often they stand in the title and below it."""
+Weighed = tuple[dict[str, float], Found, dict[str, CategoryRow]]
+"""The score of each kind that words speak for, the words, and the kinds by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of the taxonomy on the way to a kind, the head first, and how sure it is (0–1)."""
+
+    code: str
+    title: str
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A kind and an agency, how sure (0–1, and in words), and why, in sentences for the clerk."""
+    """A kind and an agency, how sure (0–1, and in words), and why, in sentences for the clerk.
+
+    ``sure``: sure enough to be accepted with one click; else a person decides. ``words`` are those that speak for it with
+    their weights, ``model`` the beginning of the model's name; both empty where only the taxonomy's words were counted.
+    """
 
     category: str
     category_title: str
@@ -39,6 +60,10 @@ class Proposal:
     confidence: float
     confidence_word: str
     reasons: tuple[str, ...]
+    path: tuple[Level, ...] = ()
+    sure: bool = True
+    words: tuple[tuple[str, float], ...] = ()
+    model: str = ""
 
 
 class Router(Protocol):
@@ -55,8 +80,8 @@ def propose(text: str, *, title: str = "", limit: int = 3) -> list[Proposal]:
 
 @cache
 def router() -> Router:
-    """Return the router that the setting ``ROUTER`` names (``module.Class``), by default the taxonomy's words."""
-    made: Router = import_string(getattr(settings, "ROUTER", "gongzhi.intake.routing.WordRouter"))()
+    """Return the router that the setting ``ROUTER`` names (``module.Class``), by default the city's model, or its words."""
+    made: Router = import_string(getattr(settings, "ROUTER", "gongzhi.intake.learned.LearnedRouter"))()
     return made
 
 
@@ -71,6 +96,7 @@ class WordRouter:
         pack = load_pack(settings.CITY)
         self._agencies = {agency.code: agency.title for agency in pack.agencies}
         self._titles = {kind.code: kind.title for kind in pack.taxonomy}
+        self._of = {kind.code: {word.casefold() for word in kind.words} for kind in pack.taxonomy}
         self._kinds: dict[str, list[CategoryRow]] = {}
         for kind in pack.taxonomy:
             for word in kind.words:
@@ -86,13 +112,29 @@ class WordRouter:
 
     def propose(self, title: str, text: str, limit: int) -> Sequence[Proposal]:
         """Return proposals by the words found."""
+        scores, found, kinds = self.weigh(title, text)
+        best = sorted(scores, key=lambda code: (-scores[code], code))
+        total = sum(scores[code] for code in best[:5])
+        return [self._proposal(kinds[code], found[code], scores[code] / total, scores[code]) for code in best[:limit]]
+
+    def within(self, weighed: Weighed, kinds: Container[str]) -> dict[str, tuple[float, list[str]]]:
+        """Return, of these kinds, those that words speak for: how sure among them (they sum up to less than 1), and the words."""
+        scores, found, _kinds = weighed
+        held = {code: score for code, score in scores.items() if code in kinds}
+        total = sum(held.values())
+        sure = {code: score / total * (1 - math.exp(-score / _ENOUGH)) for code, score in held.items()}
+        own = {code: [word for word, *_counts in found[code] if word in self._of[code]] for code in held}
+        return {code: (share, own[code]) for code, share in sure.items()}
+
+    def weigh(self, title: str, text: str) -> Weighed:
+        """Return the score of each kind that words speak for, the words found with their counts, and the kinds by code."""
         weight = _TITLE
         if not title:
             title, text = _head(text)
             weight = _BEGINNING
         above, below = self._count(title), self._count(text)
         scores: dict[str, float] = {}
-        found: dict[str, list[tuple[str, int, int]]] = {}
+        found: Found = {}
         kinds: dict[str, CategoryRow] = {}
         for word in (above | below).keys() & self._kinds.keys():
             gained = self._weights[word] * (weight * (above[word] > 0) + math.sqrt(min(below[word], _COUNTED)))
@@ -101,9 +143,7 @@ class WordRouter:
                 scores[kind.code] = scores.get(kind.code, 0.0) + gained * (1 if kind.parent else _HEAD)
                 found.setdefault(kind.code, []).append((word, above[word], below[word]))
         self._lend(scores, kinds, found)
-        best = sorted(scores, key=lambda code: (-scores[code], code))
-        total = sum(scores[code] for code in best[:5])
-        return [self._proposal(kinds[code], found[code], scores[code] / total, scores[code]) for code in best[:limit]]
+        return scores, found, kinds
 
     def _count(self, text: str) -> Counter[str]:
         """Count the known words. One of a single character counts only where it stands alone: 坑 is not in 坑人."""
@@ -114,9 +154,7 @@ class WordRouter:
             found = Counter({word: count if len(word) > 1 else alone[word] for word, count in found.items()})
         return +found
 
-    def _lend(
-        self, scores: dict[str, float], kinds: dict[str, CategoryRow], found: dict[str, list[tuple[str, int, int]]]
-    ) -> None:
+    def _lend(self, scores: dict[str, float], kinds: dict[str, CategoryRow], found: Found) -> None:
         """Let the kinds of one head support each other; words of the head itself speak for the kinds that have any."""
         families: dict[str, float] = {}
         for code, score in scores.items():
@@ -151,10 +189,22 @@ class WordRouter:
             if head
             else kind.title
         )
-        sure = share * (1 - math.exp(-score / 8))
+        sure = share * (1 - math.exp(-score / _ENOUGH))
         return Proposal(
-            kind.code, kind.title, kind.agency, self._agencies[kind.agency], round(sure, 3), _word(sure), tuple(reasons)
-        )
+            kind.code, kind.title, kind.agency, self._agencies[kind.agency], round(sure, 3), in_words(sure), tuple(reasons),
+            tuple(Level(row.code, row.title, round(sure, 3)) for row in way(kind.code)),
+        )  # fmt: skip
+
+
+def way(code: str) -> list[CategoryRow]:
+    """Return the kinds of the taxonomy from the head down to this one."""
+    categories = load_pack(settings.CITY).categories
+    made: list[CategoryRow] = []
+    at: str | None = code
+    while at and at in categories and len(made) < len(categories):
+        made.append(categories[at])
+        at = categories[at].parent
+    return made[::-1]
 
 
 def _whole(word: str) -> str:
@@ -169,5 +219,6 @@ def _head(text: str) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def _word(confidence: float) -> str:
+def in_words(confidence: float) -> str:
+    """Return how sure that is, in words."""
     return _("把握较大") if confidence >= 0.5 else _("有一定把握") if confidence >= 0.25 else _("把握不大")

@@ -136,6 +136,8 @@ def _text(value: Any) -> str:
 
 def _kind(asked_field: forms.Field, name: str) -> str:
     match asked_field:
+        case forms.Field(widget=forms.HiddenInput()):
+            return "hidden"
         case PlaceField() | AgencyField() | PointField() | MailField():
             return asked_field.kind
         case forms.ChoiceField() | FlagChoice():

@@ -14,9 +14,12 @@ from gongzhi.kernel.context import Actor, NoPost, acting, actor_of, actors_of
 from gongzhi.kernel.models import Notice, Place
 from gongzhi.kernel.models.places import city
 from gongzhi.kernel.refusals import Absent
+from gongzhi.kernel.roles import ADMIN, CENTRE, MANAGER, OPERATOR
 from gongzhi.kernel.service import Service, services
 
 View = Callable[..., HttpResponse]
+ROUTING = (MANAGER.code, CENTRE.code, ADMIN.code, OPERATOR.code)
+"""Who reads the card of the routing model: who steers, and who is shown its proposals."""
 NOTICES = 500
 """How far back the bell counts: a busy agency has a hundred thousand notices."""
 
@@ -167,6 +170,7 @@ def page(request: HttpRequest, actor: Actor, template: str, status: int = 200, *
         "unread": unread_of(actor),
         "live_url": settings.LIVE_URL,
         "is_admin": actor.role == "admin",
+        "sees_routing": actor.role in ROUTING,
         "may_import": any(may_create(actor, service) for service in services().values()),
     }
     return render(request, template, {**around, **context}, status=status)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gongzhi.intake.proposed import Proposed
 from gongzhi.kernel.fields import Code, Line, Text, Whole
 from gongzhi.kernel.forms import Form, Person
 from gongzhi.kernel.procedure import (
@@ -55,6 +56,7 @@ class Assign(Form):
     writes = ("agency", "category", "place")
     required = ("agency", "category")
     note: Any = Line(_("派单说明"), blank=True, max_length=300)
+    proposed: Any = Proposed(_("系统建议"))
 
 
 class Reason(Form):

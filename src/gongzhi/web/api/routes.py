@@ -10,6 +10,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from ninja import Header, NinjaAPI, Router
 
+from gongzhi.intake.dispatch import dispatching
 from gongzhi.kernel.buttons import possible
 from gongzhi.kernel.context import Actor, acting
 from gongzhi.kernel.cursor import BadCursor, page
@@ -30,12 +31,14 @@ from gongzhi.web.api.schemas import (
     ErrorOut,
     FoundOut,
     HistoryOut,
+    ProposalsOut,
     facts_out,
     page_schema,
     record_schema,
     sought_schema,
 )
 from gongzhi.web.api.token import Bearer
+from gongzhi.web.suggestions import Choice, suggested
 
 MOST = 200
 _STATES: Any = lazy(listed, str)([filled("{} {}", code, title) for code, title in STATES.items()])
@@ -92,6 +95,9 @@ def _reading(router: Router, service: Service) -> None:
             made = {**_row(service, found, facts, texts=True), "actions": can}
         return _tagged(_json(made), tag)
 
+    if dispatching(service):
+        _proposing(router, service)
+
     @router.get("/{number}/history", response={200: list[HistoryOut], **REFUSALS}, summary=later("办理过程"),
                 operation_id=f"{service.code}_history")  # fmt: skip
     def history(request: HttpRequest, number: str) -> Any:
@@ -119,6 +125,34 @@ def _seeking(router: Router, service: Service) -> None:
         with acting(actor):
             found = Register.objects.select_related("agency", "place").filter(pk__in=keys)
             return [_register(record) for record in found.order_by("-opened_at", "pk")]
+
+
+def _proposing(router: Router, service: Service) -> None:
+    @router.get("/{number}/proposals", response={200: ProposalsOut, **REFUSALS}, summary=later("系统建议的类别和单位"),
+                operation_id=f"{service.code}_proposals")  # fmt: skip
+    def proposals(request: HttpRequest, number: str) -> HttpResponse:
+        actor: Actor = request.auth  # type: ignore[attr-defined]
+        with acting(actor):
+            record = _found(service, number)
+            facts = record.facts
+            made = suggested(actor, record, facts, possible(actor, record, facts=facts))
+            choices = [] if made is None or made.first is None else [made.first, *made.others]
+            said = {
+                "action": made.action.code if made and made.action else "",
+                "proposed": dict(made.first.values).get("proposed", "") if made and made.first else "",
+                "proposals": [_proposal(choice) for choice in choices],
+            }  # fmt: skip
+        return _tagged(_json(said), f'"{record.version}"')
+
+
+def _proposal(choice: Choice) -> dict[str, Any]:
+    one = choice.proposal
+    return {
+        "category": one.category, "path": [{"code": at.code, "title": at.title, "confidence": at.confidence} for at in one.path],
+        "agency": choice.agency, "agency_code": one.agency_code, "agency_title": one.agency_title,
+        "place": choice.place.pk if choice.place else None, "confidence": one.confidence, "sure": one.sure,
+        "model": one.model, "words": [{"word": word, "weight": weight} for word, weight in one.words], "reasons": list(one.reasons),
+    }  # fmt: skip
 
 
 def _texts(pairs: Any) -> dict[str, str]:

@@ -156,6 +156,51 @@ class HistoryOut(Told):
     files: list[str]
 
 
+class LevelOut(Told):
+    """A level of the taxonomy on the way to a kind."""
+
+    said: ClassVar[str] = later("类别的一级，从大类到小类；confidence 是到这一级的把握。")
+    code: str
+    title: str
+    confidence: float
+
+
+class WeightOut(Told):
+    """A word that speaks for a proposal."""
+
+    said: ClassVar[str] = later("文字里支持这个建议的一个词，和它的权重。")
+    word: str
+    weight: float
+
+
+class ProposalOut(Told):
+    """A kind and an agency that the machine proposes; a person decides. ``sure``: the page offers it with one click."""
+
+    said: ClassVar[str] = later("系统建议的一个类别和单位，由人决定。sure：把握够大，页面上可以一键采用。")
+    category: str
+    path: list[LevelOut]
+    agency: int
+    agency_code: str
+    agency_title: str
+    place: int | None = None
+    confidence: float
+    sure: bool
+    model: str
+    words: list[WeightOut]
+    reasons: list[str]
+
+
+class ProposalsOut(Told):
+    """What is proposed for a record, the best first; ``proposed`` goes back with the form of ``action``."""
+
+    said: ClassVar[str] = later(
+        "对一条记录的建议，把握大的在前；办理 action 时把 proposed 原样放进表单。没有可办的动作时为空。"
+    )
+    action: str
+    proposed: str
+    proposals: list[ProposalOut]
+
+
 def _type(asked: forms.Field) -> Any:
     match asked:
         case PlaceField() | AgencyField() | forms.IntegerField() if not isinstance(asked, forms.DecimalField):

@@ -82,6 +82,18 @@ def count(number: int | None) -> str:
 
 
 @register.filter
+def percent(share: float | None) -> str:
+    """Return a share (0–1) as 93.4%."""
+    return "" if share is None else f"{100 * share:.1f}%"
+
+
+@register.filter
+def decimal(number: float | None) -> str:
+    """0.934."""
+    return "" if number is None else f"{number:.3f}"
+
+
+@register.filter
 def size(number: int) -> str:
     """1.2 MB."""
     if number >= 2**20:
