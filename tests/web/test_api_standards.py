@@ -95,6 +95,7 @@ def test_the_document_speaks_english_to_whoever_reads_english(city: str) -> None
     words = re.compile("|".join(map(re.escape, sorted(own, key=len, reverse=True))))
     assert [text for text in texts if han.search(words.sub("", text))] == []
     assert "<title>Gongzhi API</title>" in page
+    assert '<html lang="en">' in page
     assert not han.search(page)
 
 
@@ -103,6 +104,7 @@ def test_the_document_speaks_chinese_to_whoever_reads_chinese(city: str) -> None
     texts, page = _described("zh-hans")
     assert [text for text in texts if not han.search(text)] == []
     assert "<title>共治 API</title>" in page
+    assert '<html lang="zh-Hans">' in page
 
 
 def test_every_operation_documents_its_problems_and_creation_answers_201(city: str) -> None:

@@ -36,6 +36,12 @@ class FastRenderer(BaseRenderer):
         return orjson.dumps(data, default=str)
 
 
+class _Page(Swagger):
+    """The page to try the API on, which says in which language it is."""
+
+    template = "web/api.html"
+
+
 class _Api(NinjaAPI):
     @property
     def urls(self) -> tuple[list[URLPattern | URLResolver], str, str]:
@@ -56,7 +62,7 @@ class _Api(NinjaAPI):
 
 
 api = _Api(
-    title=later("共治 API"), version="1", parser=FastParser(), renderer=FastRenderer(), docs=Swagger(), urls_namespace="api",
+    title=later("共治 API"), version="1", parser=FastParser(), renderer=FastRenderer(), docs=_Page(), urls_namespace="api",
     description=(
         later("每项业务的列表、登记、查询、历史和每一个办理动作，都由业务的声明生成。先用 POST /api/token 取得令牌，之后放在 Authorization: Bearer 里；写入时带上 Idempotency-Key，重复提交只生效一次；读到的 ETag 放进 If-Match，别人先改过时得到 412。错误都是 application/problem+json，种类见 /api/problems。")
     ),
