@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.utils import DataError
 from django.utils import timezone
 
 from gongzhi.cli import worker
@@ -46,6 +47,22 @@ def test_nothing_is_erased_by_a_clock_that_is_wrong(
     assert erased(young, ended) == []
     worker._erase()
     assert erased(young, ended) == [ended.number]
+
+
+def test_the_database_itself_erases_for_no_period_that_is_not_over_and_by_no_other_clock(
+    request_in: Make, owner: Any
+) -> None:
+    """Whatever a process believes, and whatever code calls the function."""
+    young = request_in("closed")
+    call = """SELECT kernel.erase(kernel.system_post('clock'), id, version, gen_random_uuid(), now() + %s::interval, %s, 'x')
+              FROM register WHERE id = %s"""
+    with owner.cursor() as cursor:
+        cursor.execute(call, ["0", '{"because":"period"}', young.record])
+        assert cursor.fetchone() == (None,)
+        for away in ("2 days", "-2 days"):
+            with pytest.raises(DataError, match="not the database's"):
+                cursor.execute(call, [away, '{"because":"court"}', young.record])
+    assert erased(young) == []
 
 
 def erased(*made: Done) -> list[str]:

@@ -3,19 +3,22 @@
 post_mail(account, Said("重设密码", (Line("请点击链接重设密码：", url),)), once=f"reset:{link.pk}", holds=timedelta(hours=1))
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
 from django.conf import settings
+from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from gongzhi.channels.config import configured
-from gongzhi.channels.models import SENT, WAITING, Choice, Message
+from gongzhi.channels.models import SENT, WAITING, Choice, Delivery, Message
 from gongzhi.kernel.contacts import reachable
+from gongzhi.kernel.context import acting, clock_actor
 from gongzhi.kernel.keys import new_key, open_field, seal_field, unwrap, wrap
 
 HOLDS = timedelta(days=3)
@@ -106,6 +109,27 @@ def again(message: UUID, now: datetime | None = None) -> bool:
         .exclude(sealed=b"")
         .update(state=WAITING, tries=0, due_at=now, ends_at=now + HOLDS, error="")
     )
+
+
+def forget(records: Iterable[UUID]) -> int:
+    """Drop what is still to be told of records that were erased; return how many messages lost their words.
+
+    What a waiting message also says of other records is gathered anew. Of one that failed or may have gone out a row
+    without words stays.
+    """
+    clock, erased = clock_actor(), list(records)
+    with acting(clock):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT kernel.erased_notices(%s, %s)", [clock.post, erased])
+            gone = [row[0] for row in cursor.fetchall()]
+        about = Q(deliveries__notice__in=gone) | Q(party__record__in=erased)
+        found = dict(Message.objects.filter(about).exclude(sealed=b"").values_list("pk", "state"))
+        waiting = [key for key, state in found.items() if state == WAITING]
+        Delivery.objects.filter(message__in=waiting, notice__in=gone).update(message=None, dropped=True)
+        Delivery.objects.filter(message__in=waiting).update(message=None)
+        Message.objects.filter(pk__in=waiting, state=WAITING).delete()
+        Message.objects.filter(pk__in=found).update(sealed=b"", key=b"")
+    return len(found)
 
 
 def sweep(now: datetime | None = None) -> int:

@@ -3,7 +3,8 @@
 One mail for each outcome (``Action.outcome``), made of the log of entries with a cursor of its own; the entry is part of its
 name, so a worker that starts again makes none twice. The mail says number, stage and where to read on: no word of the resident's
 or of the answer's, and not the follow-up code, because nobody has proven that the mailbox is the resident's. The address is
-opened when the mail goes out (``kernel.parties.mail_of``), which the record's timeline shows.
+opened when the mail goes out (``kernel.parties.mail_of``), which the record's timeline shows. What the log says was erased is
+told to nobody any more.
 """
 
 from datetime import datetime, time
@@ -18,7 +19,7 @@ from django.utils.translation import override
 
 from gongzhi.channels.config import SettingsWrong, configured, site
 from gongzhi.channels.models import FAILED, WAITING, Message, Stopped
-from gongzhi.channels.queue import HOLDS, Line, Said, store
+from gongzhi.channels.queue import HOLDS, Line, Said, forget, store
 from gongzhi.channels.times import quiet_end
 from gongzhi.kernel.context import acting, clock_actor
 from gongzhi.kernel.dates import day
@@ -46,13 +47,18 @@ def announce(now: datetime | None = None) -> int:
     now, made = now or timezone.now(), 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT xid, id FROM kernel.outbox(%s, %s)", [READER, _BATCH])
+            cursor.execute("SELECT xid, id, record FROM kernel.outbox(%s, %s)", [READER, _BATCH])
             rows = cursor.fetchall()
         if not rows:
             return made
         if tells():
             made += _announce([row[1] for row in rows], now)
-        moved_on(READER, *rows[-1])
+        with acting(clock_actor()):
+            erased = Register.objects.filter(pk__in={row[2] for row in rows}, erased=True).values_list("pk", flat=True)
+            gone = list(erased)
+        if gone:
+            forget(gone)
+        moved_on(READER, *rows[-1][:2])
         if len(rows) < _BATCH:
             return made
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import psycopg
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.db.utils import Error
 from procrastinate.contrib.django import app
@@ -19,7 +20,7 @@ from gongzhi.cli.database import hang_up
 from gongzhi.intake import jobs
 from gongzhi.kernel import worker
 from gongzhi.kernel.context import NoPost
-from gongzhi.kernel.erasure import WrongClock, erase_ended
+from gongzhi.kernel.erasure import WrongClock, erase_ended, sweep_files
 from gongzhi.kernel.keys import KeyFileError
 from gongzhi.kernel.limits import sweep
 from gongzhi.kernel.seals.sealing import SealError, seal
@@ -114,6 +115,7 @@ def _channels() -> None:
 
 # Seconds between two rounds. What speaks to servers outside has a thread of its own: they may take their time.
 _INSIDE: Mapping[Callable[[], object], float] = {
-    _tell: 1.0, _deadlines: 60.0, _seal: 60.0, _erase: 60.0, sweep: 3600.0,
+    _tell: 1.0, _deadlines: 60.0, _seal: 60.0, _erase: 60.0, sweep: 3600.0, SessionStore.clear_expired: 3600.0,
+    sweep_files: 86400.0,
 }  # fmt: skip
 _OUTSIDE: Mapping[Callable[[], object], float] = {_channels: 2.0, _publish: 60.0, outgoing.sweep: 3600.0}

@@ -64,10 +64,18 @@ def quarantine_of(job: ImportJob) -> Path | None:
 
 @app.task(name="gongzhi.import_table", retry=3)
 def import_table(job: int) -> None:
-    """Run one import to its end; after a fall it begins again and finds what it had done unchanged."""
+    """Run one import to its end; after a fall it begins again and finds what it had done unchanged.
+
+    Then the uploaded table goes: it holds persons and words that no erasure of a record would find there.
+    """
     held = ImportJob.objects.get(pk=job)
-    if held.state in ("done", "failed"):
-        return
+    if held.state not in ("done", "failed"):
+        _run(held)
+    _forget(held.folder)
+
+
+def _run(held: ImportJob) -> None:
+    job = held.pk
     ImportJob.objects.filter(pk=job).update(state="running", done=0)
     folder = home() / "imports" / held.folder
     result = Result()
@@ -100,10 +108,20 @@ def import_table(job: int) -> None:
 @app.periodic(cron="17 3 * * *")
 @app.task(name="gongzhi.sweep_imports", pass_context=False)
 def sweep_imports(timestamp: int) -> None:  # noqa: ARG001 (the queue gives it)
-    """Remove uploaded tables after 30 days; the jobs' counts stay."""
+    """Remove what is left of imports after 30 days, and tables whose import was cut off behind its end; the counts stay."""
     limit = timezone.now() - timedelta(days=KEPT_DAYS)
     for folder in ImportJob.objects.filter(created_at__lt=limit).values_list("folder", flat=True):
         shutil.rmtree(home() / "imports" / folder, ignore_errors=True)
+    for folder in ImportJob.objects.filter(created_at__gte=limit, state__in=("done", "failed")).values_list(
+        "folder", flat=True
+    ):
+        _forget(folder)
+
+
+def _forget(folder: str) -> None:
+    for table in (home() / "imports" / folder).glob("table*"):
+        if "-" not in table.name:  # what was refused begins with the table's name
+            table.unlink(missing_ok=True)
 
 
 def template(name: str) -> bytes:

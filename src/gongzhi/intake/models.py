@@ -7,7 +7,7 @@ from gongzhi.tongue import later
 
 
 class ImportJob(models.Model):
-    """One table on its way in, and how far it has come. Files lie below ``GONGZHI_HOME/imports``, for 30 days."""
+    """One table on its way in, and how far it has come. Below ``GONGZHI_HOME/imports`` lie the table until it ends, what it refused for 30 days."""
 
     post = models.ForeignKey(Post, models.PROTECT, related_name="+")
     name = models.CharField(max_length=200)

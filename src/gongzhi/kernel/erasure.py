@@ -20,7 +20,7 @@ from gongzhi.kernel.act import execute
 from gongzhi.kernel.canonical import canonical
 from gongzhi.kernel.context import acting, clock_actor
 from gongzhi.kernel.dates import day
-from gongzhi.kernel.models import Register
+from gongzhi.kernel.models import Attachment, Register
 from gongzhi.kernel.refusals import Absent, Invalid
 from gongzhi.kernel.service import Service, services
 from gongzhi.kernel.vault import remove
@@ -143,6 +143,13 @@ def erase_ended(limit: int = BATCH) -> int:
             continue  # somebody held, reopened or erased it in between
         done += 1
     return done
+
+
+def sweep_files() -> None:
+    """Remove files of erased records that a fall between the commit and their removal left behind. The worker calls it."""
+    with acting(clock_actor()):
+        addresses = list(Attachment.objects.filter(record__erased=True).values_list("address", flat=True))
+    remove(addresses)
 
 
 def ending(until: datetime, limit: int = 10_000, *, free: bool = False) -> Iterator[Ending]:

@@ -1,6 +1,7 @@
 -- Erasure: the keys of a closed record and of its persons are destroyed, and what stood in columns is blanked. What is left
 -- are codes, days, places and figures, and a chain that still verifies. Answers the addresses of the attachments whose files
--- go with it; nothing where the record is open, gone, held, or was changed meanwhile.
+-- go with it; nothing where the record is open, gone, held, not yet at the end of the period that the entry gives as the
+-- reason, or was changed meanwhile. Whose clock is not the database's erases nothing.
 CREATE FUNCTION kernel.erase(p_post bigint, p_record uuid, p_version int, p_entry uuid, p_at timestamptz, p_body text,
                              p_gone text) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -12,11 +13,16 @@ BEGIN
     IF a.role IS DISTINCT FROM 'clock' THEN
         RAISE EXCEPTION 'only the clock erases' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    IF p_at IS NULL OR p_at NOT BETWEEN clock_timestamp() - interval '10 minutes' AND clock_timestamp() + interval '10 minutes' THEN
+        RAISE EXCEPTION 'the time of the erasure is not the database''s' USING ERRCODE = 'datetime_field_overflow';
+    END IF;
     UPDATE public.register g
        SET entries = g.entries + 1, version = g.version + 1, head = sha256(g.head || convert_to(p_body, 'UTF8')),
            title = p_gone, lon = NULL, lat = NULL, follow = NULL, erased = true
      WHERE g.id = p_record AND g.version = p_version AND g.closed_at IS NOT NULL AND g.service <> 'directory'
        AND NOT g.erased AND coalesce(g.held_until, '-infinity') < (now() AT TIME ZONE {zone})::date
+       AND (p_body::jsonb ->> 'because' IS DISTINCT FROM 'period' OR g.closed_at <= now() - make_interval(
+            years => (SELECT t.years FROM (VALUES {retention}) AS t(service, years) WHERE t.service = g.service)))
     RETURNING g.id, g.stage, g.version, g.entries, g.head INTO r;
     IF NOT FOUND THEN RETURN NULL; END IF;
     INSERT INTO public.entry (id, record_id, seq, at, post_id, account_id, agency_id, action, stage_from, stage_to,
@@ -50,4 +56,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         ORDER BY g.closed_at LIMIT p_limit) g
     WHERE a.role = 'clock'
     ORDER BY 5, 1 LIMIT p_limit
+$$;
+
+-- The notices of those of these records that were erased: what carries them on is to be dropped.
+CREATE FUNCTION kernel.erased_notices(p_post bigint, p_records uuid[]) RETURNS SETOF bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT n.id FROM kernel.reach(p_post) a, public.notice n JOIN public.register g ON g.id = n.record_id
+    WHERE a.role = 'clock' AND g.id = ANY (p_records) AND g.erased
 $$;
