@@ -98,6 +98,26 @@ def test_it_stands_in_the_directorys_chain(filled: Done, owner: Any) -> None:
         assert keys.keyring().current.hex() in cursor.fetchone()[0]
 
 
+def test_a_rotation_that_fell_before_its_line_gets_it_once(
+    filled: Done, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def falls(_action: str, _said: Any) -> None:
+        raise OSError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "_said", falls)
+        with pytest.raises(OSError, match="cut off"):
+            rotation.rotate(wait=0)
+    master = keys.keyring().current.hex()
+    for _twice in range(2):
+        rotation.rewrap()
+        with owner.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM entry WHERE action = 'rotate_master' AND strpos(body, %s) > 0", [master]
+            )
+            assert cursor.fetchone() == (1,)
+
+
 def test_another_process_takes_the_new_key(filled: Done) -> None:
     """A process that runs since before the rotation opens what is wrapped under the new key, and wraps under it itself."""
     program = (

@@ -183,6 +183,8 @@ def test_a_killed_rotation(town: Any, request_in: Make) -> None:
         assert look(crew, made_now) == "李先生"
     rotation.rotate(wait=0)
     held = rotation.masters()
+    lines = " ".join(Entry.objects.using("owner").filter(action="rotate_master").values_list("body", flat=True))
+    assert [one.id for one in held[:-1] if one.id not in lines] == []  # also where the line was still to be written
     assert [one.wrapped for one in held[1:]] == [0] * (len(held) - 1)
     for old in held[1:]:
         rotation.drop(old.id)

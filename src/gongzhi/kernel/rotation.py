@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from gongzhi.kernel import keyring, keys
 from gongzhi.kernel.chronicle import line
+from gongzhi.kernel.install.citypack import DIRECTORY
 from gongzhi.kernel.second_factor import factor_purpose
 
 BATCH = 1000
@@ -95,6 +96,7 @@ def rotate(progress: Callable[[int, int], None] | None = None, wait: float = SEE
 
     Broken off, it is called again: what is done stays done, and ``rewrap`` goes on.
     """
+    _told()
     master = secrets.token_bytes(keyring.KEY_BYTES)
     keyring.put_masters(lambda lines: [f"master {keyring.key_text(master)} {timezone.localdate().isoformat()}", *lines])
     time.sleep(wait)  # a process that still wraps under the old one would leave rows behind
@@ -104,6 +106,7 @@ def rotate(progress: Callable[[int, int], None] | None = None, wait: float = SEE
 
 def rewrap(progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
     """Wrap what is not under the master in use yet; return how many keys, by table. Raises keys.KeysError."""
+    _told()
     current = keys.keyring().current
     total = sum(count for name, count in _counts().items() if name != current)
     done: dict[str, int] = {}
@@ -159,6 +162,21 @@ def drop(name: str) -> None:
         )
     _said("drop_master", {"master": name.lower()})
     keyring.put_masters(lambda lines: [line for line in lines if keyring.master_id(line) != wanted])
+
+
+def _told() -> None:
+    """Write the line of the master in use, where a rotation fell between the key file and its line."""
+    ring = keys.keyring()
+    if len(ring.masters) == 1:
+        return  # the first one of all has none, nor has one whose elders were dropped
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM entry WHERE record_id = %s AND action = 'rotate_master' AND strpos(body, %s) > 0)",
+            [DIRECTORY, ring.current.hex()],
+        )
+        if cursor.fetchone()[0]:
+            return
+    _said("rotate_master", {"master": ring.current.hex()})
 
 
 def _said(action: str, said: dict[str, str]) -> None:
