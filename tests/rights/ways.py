@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from gongzhi.intake.dispatch import dispatching
 from gongzhi.kernel.purposes import LOOKING
 from gongzhi.kernel.service import services
 from gongzhi.web.feed import renew, token_of
@@ -253,6 +254,7 @@ WAYS: dict[str, Way] = {
     "work/agencies": plain("/work/agencies"),
     "work/posts": plain("/work/posts"),
     "work/rights": plain("/work/rights"),
+    "work/routing": plain("/work/routing"),
     "work/rights/a/<int:key>": accounts,
     "work/rights/r/<str:number>": rights,
     "work/posts/import": plain("/work/posts/import"),
@@ -288,6 +290,8 @@ def api_ways() -> dict[str, Way]:
             made[f"api/{code}/persons"] = by_phone("/api/{}/persons", code)
         for tail in ("", "/history", "/files"):
             made[f"api/{code}/<number>{tail}"] = _api_read(code, tail)
+        if dispatching(service):
+            made[f"api/{code}/<number>/proposals"] = _api_read(code, "/proposals")
         made[f"api/{code}/<number>/files/<file>"] = _api_file(code)
         for action in service.procedure:
             if not action.creates:
@@ -311,6 +315,7 @@ def _api_list(code: str) -> Way:
 def _api_read(code: str, tail: str) -> Way:
     shown: dict[str, Callable[[Subject], str]] = {
         "": lambda one: one.number, "/history": lambda one: '"action":"note"', "/files": lambda one: str(one.file),
+        "/proposals": lambda _: '"proposals":',
     }  # fmt: skip
 
     def asks(world: World, viewer: Viewer) -> Iterator[Ask]:
