@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -134,5 +135,20 @@ sending.send_waiting()
             [sys.executable, "-c", code], env={**os.environ, **urls}, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == -9, done.stderr
+        _let_go()
 
     return run
+
+
+def _let_go() -> None:
+    """Wait until the server has noticed that the process is gone: its lock on the channel goes only then."""
+    for _ in range(200):
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+                "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+            )
+            if cursor.fetchone() == (0,):
+                return
+        time.sleep(0.05)
+    raise AssertionError("the killed process still holds its lock")
