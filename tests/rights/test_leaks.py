@@ -71,6 +71,7 @@ _RULED = {
     "directory_log": "the directory's own chain, for administrators",
     "enter_follow": "compares the record's own follow-up code",
     "erase": "the clock's alone",
+    "erased_notices": "the clock's alone; ids of notices",
     "ending": "the clock's alone",
     "looked": "compares the record's own follow-up code",
     "look_rights": "writes a line; reads the directory's chain",

@@ -125,13 +125,21 @@ def _words(texts: Sequence[str], sizes: Sequence[int]) -> Groups:
     size: list[int] = []
     for at, read in enumerate(texts):
         found = spans(read)
-        for many in sizes:
-            for first in range(len(found) - many + 1):
-                run = found[first : first + many]
-                number.append(at)
-                known.append(zlib.crc32(" ".join([word for word, *_where in run]).encode()))
-                start.append(run[0][1])
-                size.append(run[-1][2] - run[0][1])
+        coded = [word.encode() for word, *_where in found]
+        begins = [begin for _word, begin, _end in found]
+        ends = [end for *_word, end in found]
+        hashes: list[int] = []
+        for many in range(1, max(sizes) + 1):  # a longer group goes on from the hash of the shorter one
+            hashes = (
+                [zlib.crc32(b" " + word, held) for held, word in zip(hashes, coded[many - 1 :], strict=False)]
+                if many > 1
+                else [zlib.crc32(word) for word in coded]
+            )
+            if many in sizes:
+                number += [at] * len(hashes)
+                known += hashes
+                start += begins[: len(hashes)]
+                size += [end - begin for begin, end in zip(begins, ends[many - 1 :], strict=False)]
     mixed = np.array(known, np.uint64) * _MIX
     return Groups(np.array(number, np.int32), mixed, np.array(start, np.int32), np.array(size, np.int32))
 
