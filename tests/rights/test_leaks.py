@@ -83,17 +83,8 @@ _RULED = {
 }  # fmt: skip
 """Definer functions that read what hangs from a record without the rule, and why they may."""
 _READS = (
-    "register",
-    "entry",
-    "party",
-    "attachment",
-    "task",
-    "disclosure",
-    "deadline_kept",
-    "record_key",
-    "register_words",
-    "link",
-)
+    "register", "entry", "party", "attachment", "task", "disclosure", "deadline_kept", "record_key", "register_words", "link",
+)  # fmt: skip
 
 
 def definers() -> list[tuple[str, str, list[str], list[str]]]:
