@@ -12,7 +12,7 @@ from typing import Any
 from bench.bulk import given
 from bench.city import PASSWORD, City
 
-ROWS = 25_000
+ROWS = 60_000
 
 
 def measure(held: City, seconds: float, rounds: int) -> dict[str, Any]:  # noqa: ARG001 (rows, not time)
