@@ -133,7 +133,7 @@ class TestInTheBrowser:
         form, typed = opened(page, base, name, answered, tmp_path)
         here = page.url
         page.click(f"{form} [type=submit]")
-        page.wait_for_function("here => location.href.split('#')[0] !== here.split('#')[0]", arg=here)
+        page.wait_for_url(lambda url: url.split("#")[0] != here.split("#")[0])
         page.go_back()
         page.wait_for_timeout(500)
         words = next(iter(typed.values()))
