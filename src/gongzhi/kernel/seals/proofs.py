@@ -136,7 +136,7 @@ def _chain(entries: Iterable[Mapping[str, Any]], lines: Iterable[dict[str, str] 
             gap += 1
             continue
         seq = int(line["seq"])
-        goes_on = last + gap + 1 in (seq, gap + 1) if gap else entry["before"] == held or not (held or seq == count)
+        goes_on = seq == last + gap + 1 if gap else entry["before"] == held or not (held or seq == count)
         if not goes_on:
             raise merkle.ProofError(f"line {line['seq']} does not go on from the one before it")
         held, last, gap = line["hash"], seq, 0
